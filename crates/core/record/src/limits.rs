@@ -1,0 +1,234 @@
+//! Every limit of the wire and the log, in one table. `folkmoot limits` prints it.
+//!
+//! A limit delays or refuses what exceeds it and says so; it never changes a verdict.
+
+use crate::{
+    identity::{MAX_BUNDLE_BYTES, MAX_BUNDLE_RECORDS, MAX_OFFICERS},
+    name::MAX_NAME_BYTES,
+    region::{MAX_COORDINATORS, MAX_FOUNDERS},
+};
+
+/// The largest header, in bytes: 16 references and texts of ids need under 1 KiB; tlog-tiles allow 65,535.
+pub const MAX_HEADER_BYTES: usize = 8 * 1024;
+/// The most references in a header: 16 × 34 bytes.
+pub const MAX_REFERENCES: usize = 16;
+/// The largest payload, in bytes: a covenant of 60 pages, or a closing that lists about 3,400 entries.
+pub const MAX_PAYLOAD_BYTES: usize = 256 * 1024;
+/// The most records in a batch; a batch never crosses a multiple of it (tlog-mirror packages).
+pub const MAX_BATCH_RECORDS: usize = 256;
+/// The largest batch, in bytes of headers, salts and payloads.
+pub const MAX_BATCH_BYTES: usize = 1024 * 1024;
+/// The largest gRPC message, both ways: one batch and its proofs.
+pub const MAX_GRPC_MESSAGE_BYTES: usize = 2 * 1024 * 1024;
+/// The most parties of a covenant.
+pub const MAX_PARTIES: usize = 64;
+/// The most options of a poll.
+pub const MAX_POLL_OPTIONS: usize = 200;
+/// The most ballots of one community in a poll.
+pub const MAX_BALLOTS: u64 = 1_000_000;
+/// The most entries in a list that a payload carries (places, pledges, tallies, receipts).
+pub const MAX_LIST_ENTRIES: usize = 3_400;
+/// The most languages of a text.
+pub const MAX_LANGUAGES: usize = 8;
+/// The largest file that an import reads, in bytes: a day's package of a national portal is under 20 MB.
+pub const MAX_IMPORT_FILE_BYTES: u64 = 64 * 1024 * 1024;
+/// How deep JSON from outside may nest.
+pub const MAX_JSON_DEPTH: usize = 64;
+
+/// How a refusal is answered in each protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// The stable reason, `area.what`.
+    pub reason: &'static str,
+    /// The value.
+    pub value: u64,
+    /// The unit of the value.
+    pub unit: &'static str,
+    /// Why this value.
+    pub because: &'static str,
+    /// The gRPC status code.
+    pub grpc: &'static str,
+    /// The HTTP status.
+    pub http: u16,
+}
+
+const fn limit(
+    reason: &'static str,
+    value: u64,
+    unit: &'static str,
+    because: &'static str,
+    http: u16,
+) -> Limit {
+    let grpc = if http == 429 { "RESOURCE_EXHAUSTED" } else { "INVALID_ARGUMENT" };
+    Limit { reason, value, unit, because, grpc, http }
+}
+
+/// The table of limits, in the order in which a record meets them.
+pub const TABLE: &[Limit] = &[
+    limit(
+        "record.header_too_large",
+        MAX_HEADER_BYTES as u64,
+        "bytes",
+        "16 references and texts of ids need under 1 KiB",
+        413,
+    ),
+    limit("record.too_many_references", MAX_REFERENCES as u64, "references", "16 × 34 bytes", 400),
+    limit(
+        "record.payload_too_large",
+        MAX_PAYLOAD_BYTES as u64,
+        "bytes",
+        "a covenant of 60 pages; a closing that lists about 3,400 entries",
+        413,
+    ),
+    limit(
+        "record.list_too_long",
+        MAX_LIST_ENTRIES as u64,
+        "entries",
+        "256 KiB of payload at 77 bytes an entry",
+        400,
+    ),
+    limit(
+        "record.too_many_languages",
+        MAX_LANGUAGES as u64,
+        "languages",
+        "Welsh, English and six more",
+        400,
+    ),
+    limit("record.name", MAX_NAME_BYTES as u64, "bytes", "two lines of print", 400),
+    limit(
+        "identity.list_too_long",
+        MAX_OFFICERS as u64,
+        "officers",
+        "a committee, not a crowd",
+        400,
+    ),
+    limit(
+        "identity.bundle_too_large",
+        MAX_BUNDLE_BYTES as u64,
+        "bytes",
+        "256 records of 1 KiB",
+        413,
+    ),
+    limit(
+        "identity.bundle_too_many_records",
+        MAX_BUNDLE_RECORDS as u64,
+        "records",
+        "a rotation every month for 20 years",
+        400,
+    ),
+    limit(
+        "region.too_many_founders",
+        MAX_FOUNDERS as u64,
+        "communities",
+        "a county of parishes",
+        400,
+    ),
+    limit(
+        "region.too_many_coordinators",
+        MAX_COORDINATORS as u64,
+        "coordinators",
+        "one cosignature line each leaves room in a note",
+        400,
+    ),
+    limit(
+        "replication.batch_too_many",
+        MAX_BATCH_RECORDS as u64,
+        "records",
+        "one tile, as in tlog-mirror",
+        400,
+    ),
+    limit(
+        "replication.batch_too_large",
+        MAX_BATCH_BYTES as u64,
+        "bytes",
+        "four of the largest payloads",
+        413,
+    ),
+    limit(
+        "grpc.message_too_large",
+        MAX_GRPC_MESSAGE_BYTES as u64,
+        "bytes",
+        "one batch and its proofs",
+        413,
+    ),
+    limit(
+        "note.too_large",
+        tlog::note::MAX_NOTE_BYTES as u64,
+        "bytes",
+        "room for ML-DSA signatures",
+        413,
+    ),
+    limit(
+        "note.too_many_signatures",
+        tlog::note::MAX_SIGNATURES as u64,
+        "signatures",
+        "twice C2SP's floor",
+        400,
+    ),
+    limit(
+        "proof.too_long",
+        tlog::proof::MAX_CONSISTENCY_HASHES as u64,
+        "hashes",
+        "2^63 leaves",
+        400,
+    ),
+    limit(
+        "covenant.too_many_parties",
+        MAX_PARTIES as u64,
+        "parties",
+        "a county of parishes signs in groups",
+        400,
+    ),
+    limit(
+        "poll.too_many_options",
+        MAX_POLL_OPTIONS as u64,
+        "options",
+        "the longest real lists have under 100",
+        400,
+    ),
+    limit("poll.too_many_ballots", MAX_BALLOTS, "ballots", "a neighbourhood, not a nation", 400),
+    limit(
+        "import.file_too_large",
+        MAX_IMPORT_FILE_BYTES,
+        "bytes",
+        "a day's package of a national portal is under 20 MB",
+        413,
+    ),
+    limit("import.too_deep", MAX_JSON_DEPTH as u64, "levels", "OCDS nests under 20", 400),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{header::HeaderError, identity::BundleError};
+
+    fn value_of(reason: &str) -> Option<u64> {
+        TABLE.iter().find(|limit| limit.reason == reason).map(|limit| limit.value)
+    }
+
+    #[test]
+    fn every_limit_has_a_reason_of_its_own() {
+        let reasons: std::collections::BTreeSet<_> = TABLE.iter().map(|it| it.reason).collect();
+        assert_eq!(reasons.len(), TABLE.len());
+        assert!(TABLE.iter().all(|it| it.reason.contains('.') && 0 < it.value));
+    }
+
+    #[test]
+    fn the_table_holds_the_limits_that_refusals_name() {
+        let header = HeaderError::TooLarge { n_bytes: 8_193 }.reason();
+        assert_eq!(value_of(header), Some(8_192));
+        assert_eq!(value_of(HeaderError::TooManyReferences.reason()), Some(16));
+        let payload = HeaderError::PayloadTooLarge { n_bytes: 262_145 }.reason();
+        assert_eq!(value_of(payload), Some(262_144));
+        let bundle = BundleError::TooLarge { n_bytes: 262_145 }.reason();
+        assert_eq!(value_of(bundle), Some(262_144));
+        assert_eq!(value_of(BundleError::TooManyRecords.reason()), Some(256));
+        assert_eq!(value_of("record.unheard_of"), None);
+    }
+
+    #[test]
+    fn too_much_is_told_apart_from_too_often_in_both_protocols() {
+        let of = |http| limit("a.b", 1, "bytes", "test", http).grpc;
+        assert_eq!((of(413), of(429)), ("INVALID_ARGUMENT", "RESOURCE_EXHAUSTED"));
+    }
+}

@@ -1,0 +1,154 @@
+//! What records say, as the rules see it. One record is one action; `proto` decodes it and checks that it is canonical.
+//!
+//! Every payload but an opening is about a case that exists: its header's first reference is the case's opening record.
+//! Decisive payloads hold integers, ids and hashes only. Words stand in [`Text`] and [`Notice`], which may be erased.
+
+pub mod covenant;
+pub mod evidence;
+pub mod opportunity;
+pub mod poll;
+pub mod pool;
+pub mod receipt;
+pub mod words;
+
+pub use covenant::CovenantAction;
+pub use evidence::ForkEvidence;
+pub use opportunity::OpportunityAction;
+pub use poll::{PollAction, ResultAction, Roll, TallyAction};
+pub use pool::{PledgeAction, PoolAction};
+pub use receipt::Receipt;
+pub use words::{Notice, Text};
+
+use crate::kind::Known;
+
+/// The payload of a record whose kind is known and whose bytes hold nothing unknown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each variant holds the payload of the kind of the same name")]
+pub enum Payload {
+    Text(Text),
+    Notice(Notice),
+    Covenant(CovenantAction),
+    Opportunity(OpportunityAction),
+    Pool(PoolAction),
+    Pledge(PledgeAction),
+    Roll(Roll),
+    Poll(PollAction),
+    Tally(TallyAction),
+    Result(ResultAction),
+    Receipt(Receipt),
+    Evidence(ForkEvidence),
+}
+
+impl Payload {
+    /// The kind of record that carries this payload.
+    #[must_use]
+    pub const fn kind(&self) -> Known {
+        match self {
+            Self::Text(_) => Known::Text,
+            Self::Notice(_) => Known::Notice,
+            Self::Covenant(_) => Known::Covenant,
+            Self::Opportunity(_) => Known::Opportunity,
+            Self::Pool(_) => Known::Pool,
+            Self::Pledge(_) => Known::Pledge,
+            Self::Roll(_) => Known::Roll,
+            Self::Poll(_) => Known::Poll,
+            Self::Tally(_) => Known::Tally,
+            Self::Result(_) => Known::Result,
+            Self::Receipt(_) => Known::Receipt,
+            Self::Evidence(_) => Known::Evidence,
+        }
+    }
+
+    /// Whether the record opens a case, so that its own id becomes the case's id.
+    #[must_use]
+    pub const fn opens_case(&self) -> bool {
+        matches!(
+            self,
+            Self::Covenant(CovenantAction::Propose(_))
+                | Self::Opportunity(OpportunityAction::Publish(_))
+                | Self::Pool(PoolAction::Open(_))
+                | Self::Poll(PollAction::Open(_))
+        )
+    }
+
+    /// Whether the record belongs to a case at all: it opens one, or its first reference names one.
+    #[must_use]
+    pub const fn is_of_a_case(&self) -> bool {
+        match self {
+            Self::Covenant(_)
+            | Self::Opportunity(_)
+            | Self::Pool(_)
+            | Self::Pledge(_)
+            | Self::Poll(_)
+            | Self::Tally(_)
+            | Self::Result(_) => true,
+            Self::Text(_)
+            | Self::Notice(_)
+            | Self::Roll(_)
+            | Self::Receipt(_)
+            | Self::Evidence(_) => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        ids::{CommunityId, RecordId},
+        kind::Durability,
+        time::UnixMillis,
+    };
+
+    /// One payload of each kind that opens no case.
+    fn later_payloads() -> Vec<Payload> {
+        let community = CommunityId::from_bytes([1; 32]);
+        let record = RecordId::from_bytes([2; 32]);
+        let roll = poll::RollCommitment { n_on_roll: 1, roll_root: [0; 32] };
+        let (one, other) = (vec![], vec![]);
+        vec![
+            Payload::Text(Text { wordings: vec![] }),
+            Payload::Notice(Notice { release_json: vec![] }),
+            Payload::Covenant(CovenantAction::Decline { proposal: record }),
+            Payload::Pool(PoolAction::Close { pledges: vec![] }),
+            Payload::Pledge(PledgeAction::Withdraw { pledge: record }),
+            Payload::Roll(Roll { roll }),
+            Payload::Tally(TallyAction::Withheld),
+            Payload::Receipt(Receipt { received_at: UnixMillis(0), heads: vec![] }),
+            Payload::Evidence(ForkEvidence { community, era: 0, one, other }),
+        ]
+    }
+
+    #[test]
+    fn what_opens_no_case_is_told_from_what_belongs_to_none() {
+        let of_a_case = [Known::Covenant, Known::Pool, Known::Pledge, Known::Tally];
+        for payload in later_payloads() {
+            assert!(!payload.opens_case(), "{payload:?}");
+            assert_eq!(payload.is_of_a_case(), of_a_case.contains(&payload.kind()), "{payload:?}");
+        }
+    }
+
+    #[test]
+    fn an_opening_opens_a_case_and_belongs_to_it() {
+        let opening = Payload::Pool(PoolAction::Open(pool::PoolOpening {
+            region: crate::RegionId::from_bytes([3; 32]),
+            unit: "each".to_owned(),
+            threshold: 1,
+            opportunity: None,
+            cpv: None,
+            unit_price: None,
+            closes_at: UnixMillis(1),
+            grace_millis: 0,
+            lock_rule: pool::LockRule::AtClose,
+        }));
+        assert!(opening.opens_case() && opening.is_of_a_case());
+        assert_eq!(opening.kind(), Known::Pool);
+    }
+
+    #[test]
+    fn no_payload_of_a_case_may_be_erased() {
+        for payload in later_payloads().iter().filter(|it| it.is_of_a_case()) {
+            assert_eq!(payload.kind().durability(), Durability::Decisive);
+        }
+    }
+}
