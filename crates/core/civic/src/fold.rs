@@ -1,0 +1,176 @@
+//! From records to a case: the one entry to the rules.
+
+use record::{
+    Payload, RegionId, UnixMillis,
+    payload::{CovenantAction, OpportunityAction, PollAction, PoolAction},
+};
+
+use crate::{
+    case::{Case, CaseBody, CaseKind, CaseRecord, Judgement, RegionView, Verdict},
+    clock::Clock,
+    covenant::Covenant,
+    opportunity::Opportunity,
+    order,
+    poll::Poll,
+    pool::Pool,
+    refusal::Refusal,
+    timeline::Timeline,
+};
+
+/// What every kind's machine does for [`fold`].
+pub(crate) trait Life<'a> {
+    /// Whether the opening record keeps the rules.
+    fn verify_opening(&self, region: &RegionView) -> Result<(), Refusal>;
+    /// Takes the other records, in canonical order, and answers for each in the same order.
+    fn judge(&mut self, records: &[&'a CaseRecord]) -> Vec<Verdict>;
+    /// The state word.
+    fn state(&self) -> &'static str;
+    /// Deadlines ahead, and whether the state is provisional.
+    fn clock(&self) -> Clock;
+    /// An empty timeline with the case's places.
+    fn timeline(&self) -> Timeline;
+    /// Tells the steps so far.
+    fn tell(&self, timeline: &mut Timeline);
+    /// The public content.
+    fn body(&self) -> CaseBody;
+}
+
+/// The case that these records tell, at `now`.
+///
+/// The records come in any order and may repeat; the result depends on neither. `None` while the opening record is
+/// not among them, or if it names another region. Records that belong to no case are passed over.
+#[must_use]
+pub fn fold(records: &[CaseRecord], region: &RegionView, now: UnixMillis) -> Option<Case> {
+    let ordered = order::canonical(records);
+    let opening = ordered.iter().copied().find(|record| record.payload.opens_case())?;
+    let others: Vec<&CaseRecord> = ordered
+        .into_iter()
+        .filter(|record| record.id != opening.id && record.payload.is_of_a_case())
+        .collect();
+    let (named, kind, mut life) = open(opening, region, now)?;
+    if named != region.region {
+        return None;
+    }
+    let verdict = if region.members.contains(&opening.community) {
+        life.verify_opening(region)
+    } else {
+        Err(Refusal::NotAMember { community: opening.community })
+    };
+    Some(match verdict {
+        Ok(()) => live(opening, kind, &mut *life, &sort_out(opening, &others, region)),
+        Err(refusal) => refused(opening, kind, &*life, (refusal, &others)),
+    })
+}
+
+fn open<'a>(
+    opening: &'a CaseRecord,
+    region: &RegionView,
+    now: UnixMillis,
+) -> Option<(RegionId, CaseKind, Box<dyn Life<'a> + 'a>)> {
+    Some(match &opening.payload {
+        Payload::Covenant(CovenantAction::Propose(it)) => {
+            (it.region, CaseKind::Covenant, Box::new(Covenant::new(opening, it, now)))
+        }
+        Payload::Opportunity(OpportunityAction::Publish(it)) => {
+            let prefix = region.ocid_prefix.clone();
+            (it.region, CaseKind::Opportunity, Box::new(Opportunity::new(opening, it, prefix, now)))
+        }
+        Payload::Pool(PoolAction::Open(it)) => {
+            (it.region, CaseKind::Pool, Box::new(Pool::new(opening, it, now)))
+        }
+        Payload::Poll(PollAction::Open(it)) => {
+            (it.region, CaseKind::Poll, Box::new(Poll::new(opening, it, now)))
+        }
+        Payload::Covenant(CovenantAction::Sign(_) | CovenantAction::Decline { .. })
+        | Payload::Opportunity(OpportunityAction::Update(_))
+        | Payload::Pool(PoolAction::Close { .. })
+        | Payload::Text(_)
+        | Payload::Notice(_)
+        | Payload::Pledge(_)
+        | Payload::Roll(_)
+        | Payload::Tally(_)
+        | Payload::Result(_)
+        | Payload::Receipt(_)
+        | Payload::Evidence(_) => return None,
+    })
+}
+
+/// The other records, each with the refusal that holds whatever the kind of the case, if any.
+type Sorted<'a> = Vec<(&'a CaseRecord, Option<Refusal>)>;
+
+fn sort_out<'a>(
+    opening: &CaseRecord,
+    others: &[&'a CaseRecord],
+    region: &RegionView,
+) -> Sorted<'a> {
+    let refusal = |record: &CaseRecord| {
+        if record.payload.opens_case() || record.references.first() != Some(&opening.id) {
+            Some(Refusal::OtherCase { case: opening.id })
+        } else if !region.members.contains(&record.community) {
+            Some(Refusal::NotAMember { community: record.community })
+        } else {
+            None
+        }
+    };
+    others.iter().map(|record| (*record, refusal(record))).collect()
+}
+
+fn live<'a>(
+    opening: &CaseRecord,
+    kind: CaseKind,
+    life: &mut (dyn Life<'a> + 'a),
+    others: &Sorted<'a>,
+) -> Case {
+    let admitted: Vec<&CaseRecord> =
+        others.iter().filter(|(_, refusal)| refusal.is_none()).map(|(record, _)| *record).collect();
+    let mut verdicts = life.judge(&admitted).into_iter();
+    let mut judgements = vec![Judgement { record: opening.id, verdict: Verdict::Counts }];
+    judgements.extend(others.iter().map(|(record, refusal)| Judgement {
+        record: record.id,
+        verdict: match refusal {
+            Some(refusal) => Verdict::Refused(refusal.clone()),
+            None => verdicts.next().unwrap_or_else(|| other_kind(record)),
+        },
+    }));
+    let mut timeline = life.timeline();
+    life.tell(&mut timeline);
+    let clock = life.clock();
+    Case {
+        id: opening.id,
+        kind,
+        state: life.state(),
+        provisional: clock.is_provisional(),
+        body: life.body(),
+        judgements,
+        transitions: timeline.finish(),
+        next_deadline: clock.next_deadline(),
+    }
+}
+
+fn refused<'a>(
+    opening: &CaseRecord,
+    kind: CaseKind,
+    life: &(dyn Life<'a> + 'a),
+    (refusal, others): (Refusal, &[&CaseRecord]),
+) -> Case {
+    let mut judgements = vec![Judgement { record: opening.id, verdict: Verdict::Refused(refusal) }];
+    judgements.extend(others.iter().map(|record| Judgement {
+        record: record.id,
+        verdict: Verdict::Refused(Refusal::CaseRefused),
+    }));
+    Case {
+        id: opening.id,
+        kind,
+        state: "refused",
+        provisional: opening.received_at.is_none(),
+        body: life.body(),
+        judgements,
+        transitions: Vec::new(),
+        next_deadline: None,
+    }
+}
+
+/// The refusal of a record whose kind has no meaning in the case.
+pub(crate) fn other_kind(record: &CaseRecord) -> Verdict {
+    Verdict::Refused(Refusal::OtherKind { kind: record.payload.kind().package() })
+}
