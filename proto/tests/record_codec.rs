@@ -1,0 +1,261 @@
+//! The .proto files of what `record` encodes itself describe the same bytes.
+#![allow(clippy::unwrap_used, reason = "a test file: a panic is the failure report")]
+
+use ed25519_dalek::SigningKey;
+use proptest::{collection::vec, prelude::*};
+use prost::Message as _;
+use proto::{kinds, v1};
+use record::{
+    CommunityId, Header, Name, Network, RecordId, UnixMillis,
+    commitment::{Commitment, Salt},
+    identity::{
+        BundleRecord, EpochKeys, Genesis, IdentityAction, IdentityBundle, KeptTree, LogKey,
+        MirrorKey, Nonce, Officer, OfficerChange, OfficerKey, OfficerSignature, Officers, Recovery,
+        Rotation, SpareDigest, SpareKey, SpareSignature, TransportKey, WitnessKey,
+    },
+    kind::Known,
+    region::Charter,
+    verified::Content,
+};
+use tlog::Hash;
+
+type OfficerMessage = kinds::identity::Officer;
+
+fn network() -> Network {
+    "demo.folkmoot.example".parse().unwrap()
+}
+
+fn secret(seed: u8) -> SigningKey {
+    SigningKey::from_bytes(&[seed; 32])
+}
+
+fn keys(seed: u8) -> (EpochKeys, kinds::identity::EpochKeys) {
+    let log = LogKey::of(&secret(seed));
+    let transport = TransportKey::of(&secret(seed));
+    let mirror = MirrorKey::of(&secret(seed));
+    let witness = WitnessKey::of(&secret(seed.wrapping_add(1)));
+    let message = kinds::identity::EpochKeys {
+        log: log.as_bytes().to_vec(),
+        transport: transport.as_bytes().to_vec(),
+        mirror: mirror.as_bytes().to_vec(),
+        witness: witness.as_bytes().to_vec(),
+    };
+    (EpochKeys::new(log, transport, mirror, witness).unwrap(), message)
+}
+
+fn officers(n: u8) -> (Officers, Vec<OfficerMessage>) {
+    let officer = |seed: u8| Officer {
+        key: OfficerKey::of(&secret(seed)),
+        spare_digest: SpareDigest::of(&SpareKey::of(&secret(seed + 100))),
+    };
+    let mut list: Vec<_> = (1..=n).map(officer).collect();
+    list.sort();
+    let message = |officer: &Officer| OfficerMessage {
+        key: officer.key.as_bytes().to_vec(),
+        spare_digest: officer.spare_digest.0.to_vec(),
+    };
+    let messages = list.iter().map(message).collect();
+    (Officers::new(list, u32::from(n)).unwrap(), messages)
+}
+
+fn signatures(n: u32) -> (Vec<OfficerSignature>, Vec<kinds::identity::OfficerSignature>) {
+    let signature = [7; 64];
+    let own = |officer_index| OfficerSignature { officer_index, signature };
+    let message = |officer| kinds::identity::OfficerSignature { officer, signature: vec![7; 64] };
+    ((0..n).map(own).collect(), (0..n).map(message).collect())
+}
+
+fn identity_message(action: kinds::identity::identity::Action) -> Vec<u8> {
+    kinds::identity::Identity { action: Some(action) }.encode_to_vec()
+}
+
+/// The record crate writes `bytes` for `action`, and reads them again.
+fn assert_same(action: &IdentityAction, bytes: &[u8]) {
+    assert_eq!(action.encode(), bytes);
+    assert_eq!(IdentityAction::decode(bytes).as_ref(), Ok(action));
+}
+
+fn assert_same_genesis(n_officers: u8, seed: u8, nonce: &[u8]) {
+    let (officers, officer_messages) = officers(n_officers);
+    let (keys, key_message) = keys(seed);
+    let message = kinds::identity::Genesis {
+        network: network().to_string(),
+        name: "Eastside".to_owned(),
+        officers: officer_messages,
+        threshold: u32::from(n_officers),
+        keys: Some(key_message),
+        nonce: nonce.to_vec(),
+    };
+    let name = Name::parse("Eastside").unwrap();
+    let nonce = Nonce::new(nonce).unwrap();
+    let genesis = Genesis { network: network(), name, officers, keys, nonce };
+    let bytes = identity_message(kinds::identity::identity::Action::Genesis(message));
+    assert_same(&IdentityAction::Genesis(genesis), &bytes);
+}
+
+fn assert_same_rotation(previous: [u8; 32], seed: u8, n_signatures: u32) {
+    let (keys, key_message) = keys(seed);
+    let (signatures, messages) = signatures(n_signatures);
+    let message = kinds::identity::Rotation {
+        previous: previous.to_vec(),
+        keys: Some(key_message),
+        signatures: messages,
+    };
+    let rotation = Rotation { previous: RecordId::from_bytes(previous), keys, signatures };
+    let bytes = identity_message(kinds::identity::identity::Action::Rotation(message));
+    assert_same(&IdentityAction::Rotation(rotation), &bytes);
+}
+
+fn assert_same_officer_change(previous: [u8; 32], n_officers: u8, officer: u32) {
+    let (officers, officer_messages) = officers(n_officers);
+    let spare_key = SpareKey::of(&secret(101));
+    let signature = SpareSignature { officer_index: officer, spare_key, signature: [7; 64] };
+    let message = kinds::identity::OfficerChange {
+        previous: previous.to_vec(),
+        officers: officer_messages,
+        threshold: u32::from(n_officers),
+        signatures: vec![kinds::identity::SpareSignature {
+            officer,
+            spare_key: spare_key.as_bytes().to_vec(),
+            signature: vec![7; 64],
+        }],
+    };
+    let previous = RecordId::from_bytes(previous);
+    let change = OfficerChange { previous, officers, signatures: vec![signature] };
+    let bytes = identity_message(kinds::identity::identity::Action::OfficerChange(message));
+    assert_same(&IdentityAction::OfficerChange(change), &bytes);
+}
+
+fn assert_same_recovery(hashes: [[u8; 32]; 3], era: u32, size: u64, n_signatures: u32) {
+    let [community, last_identity, root] = hashes;
+    let (keys, key_message) = keys(9);
+    let (signatures, messages) = signatures(n_signatures);
+    let message = kinds::recovery::Recovery {
+        community: community.to_vec(),
+        last_identity: last_identity.to_vec(),
+        kept_era: era,
+        kept_size: size,
+        kept_root: root.to_vec(),
+        keys: Some(key_message),
+        signatures: messages,
+    };
+    let recovery = Recovery {
+        community: CommunityId::from_bytes(community),
+        last_identity: RecordId::from_bytes(last_identity),
+        kept: KeptTree { era, size, root: Hash::from_bytes(root) },
+        keys,
+        signatures,
+    };
+    assert_eq!(recovery.encode(), message.encode_to_vec());
+    assert_eq!(Recovery::decode(&message.encode_to_vec()), Ok(recovery));
+}
+
+proptest! {
+    #[test]
+    fn a_genesis_has_the_bytes_that_its_proto_file_describes(
+        n_officers in 1..=5u8,
+        seed in 1..=200u8,
+        nonce in vec(any::<u8>(), 16..=32),
+    ) {
+        assert_same_genesis(n_officers, seed, &nonce);
+        assert_same_genesis(n_officers, seed, &[]);
+    }
+
+    #[test]
+    fn a_rotation_has_the_bytes_that_its_proto_file_describes(
+        previous in any::<[u8; 32]>(),
+        seed in 1..=200u8,
+        n_signatures in 0..4u32,
+    ) {
+        assert_same_rotation(previous, seed, n_signatures);
+    }
+
+    #[test]
+    fn a_change_of_officers_has_the_bytes_that_its_proto_file_describes(
+        previous in any::<[u8; 32]>(),
+        n_officers in 1..=5u8,
+        officer in 0..4u32,
+    ) {
+        assert_same_officer_change(previous, n_officers, officer);
+    }
+
+    #[test]
+    fn a_recovery_has_the_bytes_that_its_proto_file_describes(
+        hashes in any::<[[u8; 32]; 3]>(),
+        era in any::<u32>(),
+        size in 1..=u64::MAX,
+        n_signatures in 0..4u32,
+    ) {
+        assert_same_recovery(hashes, era, size, n_signatures);
+        assert_same_recovery(hashes, 0, size, n_signatures);
+    }
+
+    #[test]
+    fn a_bundle_has_the_bytes_that_its_proto_file_describes(
+        header in vec(any::<u8>(), 1..40),
+        payload in vec(any::<u8>(), 1..40),
+        proof in vec(any::<[u8; 32]>(), 0..4),
+        checkpoint in vec(any::<u8>(), 1..40),
+    ) {
+        let message = v1::BundleRecord {
+            header: header.clone(),
+            salt: vec![5; 32],
+            payload: payload.clone(),
+            proof: proof.iter().map(|hash| hash.to_vec()).collect(),
+        };
+        let message = v1::IdentityBundle { records: vec![message], checkpoint: checkpoint.clone() };
+        let content = Content { salt: Salt([5; 32]), payload };
+        let proof = proof.into_iter().map(Hash::from_bytes).collect();
+        let bundle =
+            IdentityBundle { records: vec![BundleRecord { header, content, proof }], checkpoint };
+        prop_assert_eq!(bundle.encode(), message.encode_to_vec());
+    }
+
+    #[test]
+    fn a_header_has_the_bytes_that_its_proto_file_describes(
+        (era, index, time) in any::<(u32, u64, u64)>(),
+        payload_bytes in 0..=262_144u32,
+        references in vec(any::<[u8; 32]>(), 0..=16),
+    ) {
+        let kind = Known::Pool;
+        let message = v1::Header {
+            version: record::header::HEADER_VERSION,
+            network: network().to_string(),
+            community: vec![1; 32],
+            era,
+            index,
+            time,
+            kind: kind.package().to_owned(),
+            payload_commitment: vec![2; 32],
+            payload_bytes,
+            references: references.iter().map(|hash| hash.to_vec()).collect(),
+        };
+        let header = Header {
+            network: network(),
+            community: CommunityId::from_bytes([1; 32]),
+            era,
+            index,
+            time: UnixMillis(time),
+            kind: kind.into(),
+            commitment: Commitment([2; 32]),
+            payload_bytes,
+            references: references.into_iter().map(RecordId::from_bytes).collect(),
+        };
+        prop_assert_eq!(header.encode(), message.encode_to_vec());
+    }
+}
+
+#[test]
+fn a_charter_has_the_bytes_that_its_proto_file_describes() {
+    let id = |n| CommunityId::from_bytes([n; 32]);
+    let message = v1::Charter {
+        network: network().to_string(),
+        name: "Hastings".to_owned(),
+        founders: vec![vec![1; 32], vec![2; 32]],
+        coordinators: vec![vec![3; 32]],
+        receipts_needed: 1,
+    };
+    let name = Name::parse("Hastings").unwrap();
+    let charter = Charter::new(network(), name, vec![id(1), id(2)], vec![id(3)], 1).unwrap();
+    assert_eq!(charter.encode(), message.encode_to_vec());
+}
