@@ -1,0 +1,417 @@
+//! The state machine of one replication stream.
+//!
+//! ```text
+//! a log, as the puller sees it
+//!
+//! Unknown ─Head─▶ Queued ─credit─▶ Pulling ─last batch─▶ Level ─newer Head─▶ Queued
+//!                    │                │                    │
+//!                    └───fault────────┴──▶ Stopped         └─two signed heads─▶ Forked
+//! ```
+//!
+//! What is handed out as [`Output::Store`] is verified, and later batches build on it before it is
+//! durable; an [`Ack`] leaves only when the store has said so. A log that is stopped is not pulled or
+//! served on this stream any more; its heads are still compared, so that a fork comes to light.
+
+mod log;
+mod pull;
+mod serve;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
+
+use record::{CommunityId, Network, VerifiedRecord, payload::ForkEvidence};
+use tlog::{Frontier, Hash};
+
+use self::log::{LogState, Standing};
+use crate::{
+    evidence::fork_evidence,
+    fault::{Fault, Weight},
+    frame::{Ack, Batch, Frame, LogName, Refusal},
+    head::{LogIdentity, SignedHead},
+    limits::{MAX_DETAIL_BYTES, MAX_FAULTS, MAX_LOGS, MAX_REASON_BYTES, MAX_STRAYS},
+};
+
+/// Whose logs are accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Admission {
+    /// Everybody's: for tools that follow whatever they are shown.
+    Everybody,
+    /// These communities'. Those of others are refused with `replication.not_admitted`.
+    Only(Arc<BTreeSet<CommunityId>>),
+}
+
+impl Admission {
+    fn admits(&self, community: &CommunityId) -> bool {
+        match self {
+            Self::Everybody => true,
+            Self::Only(communities) => communities.contains(community),
+        }
+    }
+}
+
+/// What a stream is opened with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExchangeConfig {
+    /// The network.
+    pub network: Network,
+    /// Whose logs are accepted.
+    pub admitted: Admission,
+}
+
+/// A log as the store holds it.
+#[derive(Debug, Clone)]
+pub struct HeldLog {
+    /// The log.
+    pub log: LogName,
+    /// The tree of everything that is durable.
+    pub frontier: Frontier,
+    /// The newest checkpoint of which everything is held; `None` before the first.
+    pub head: Option<SignedHead>,
+    /// The checkpoint against which records beyond `head` were verified, if a pull was cut off.
+    pub pending: Option<SignedHead>,
+    /// Whose keys sign it.
+    pub identity: Arc<LogIdentity>,
+    /// Our own cosignature lines on `head`.
+    pub cosignatures: Vec<String>,
+}
+
+/// What happened.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// The peer sent a message.
+    Frame(Frame),
+    /// A log that we hold has grown: by our own records, or by a pull on any stream, this one too.
+    LocalHead(Box<HeldLog>),
+    /// The answer to [`Output::Load`]. Give it when the stream can take the batch, not before.
+    Loaded(Batch),
+    /// [`Output::Load`] could not be answered.
+    NotLoaded {
+        /// The log.
+        log: LogName,
+        /// The store's stable reason.
+        reason: &'static str,
+        /// A sentence for a person.
+        detail: String,
+    },
+    /// The answer to [`Output::Store`], of one or of several in order.
+    Durable {
+        /// The log.
+        log: LogName,
+        /// Every batch handed out that ends here or before is durable.
+        size: u64,
+        /// Our cosignature lines, if all of a checkpoint of this size is held.
+        cosignatures: Vec<String>,
+    },
+    /// [`Output::Store`] was not done, and nothing handed out after it will be: no room, or the store
+    /// holds other records there.
+    NotStored {
+        /// The log.
+        log: LogName,
+        /// The store's stable reason.
+        reason: &'static str,
+        /// A sentence for a person.
+        detail: String,
+    },
+    /// The answer to [`Output::CheckRoot`].
+    RootAt {
+        /// The log.
+        log: LogName,
+        /// The size asked about.
+        size: u64,
+        /// The root of our tree at that size.
+        root: Hash,
+    },
+}
+
+/// What to do, in this order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Send a message to the peer.
+    Send(Frame),
+    /// Load records; answer with [`Input::Loaded`], fewer if they exceed the bytes, never none.
+    Load {
+        /// The log.
+        log: LogName,
+        /// The index of the first record.
+        start: u64,
+        /// The most records: 1..=256.
+        max_records: u64,
+        /// The most bytes of headers, salts and payloads.
+        max_bytes: usize,
+        /// The size to which the consistency proof of the batch is to lead.
+        tree_size: u64,
+    },
+    /// Store a verified batch; answer with [`Input::Durable`] or [`Input::NotStored`].
+    Store(Store),
+    /// Say what root our tree had at this size; answer with [`Input::RootAt`].
+    CheckRoot {
+        /// The log.
+        log: LogName,
+        /// The size.
+        size: u64,
+    },
+    /// Keep and publish this: the log forked.
+    Evidence(ForkEvidence),
+    /// The peer holds a log of ours durably. The cosignatures are as received: verify them before use.
+    Acked {
+        /// The log.
+        log: LogName,
+        /// Up to which size.
+        size: u64,
+        /// Signature lines over the checkpoint of that size.
+        cosignatures: Vec<String>,
+    },
+    /// The peer refused something; its words are cut to a bounded length.
+    Refused(Refusal),
+    /// End the stream. Nothing that comes after it is looked at.
+    Close {
+        /// The stable reason.
+        reason: &'static str,
+        /// A sentence for a person.
+        detail: String,
+    },
+}
+
+/// A verified batch for the store, to be applied in one transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Store {
+    /// The log.
+    pub log: LogName,
+    /// The index of the first record. The store may hold some or all of the records already, from
+    /// another stream: equal ones are left as they are, different ones are refused.
+    pub start: u64,
+    /// The root of the tree that the batch continues, of size `start`.
+    pub start_root: Hash,
+    /// The records, in order.
+    pub records: Vec<VerifiedRecord>,
+    /// The tree after the last of them.
+    pub frontier: Frontier,
+    /// The checkpoint against which the batch was verified, a signed note. To be kept as pending
+    /// beside the records until the tree reaches it: evidence of a fork rests on it.
+    pub checkpoint: Arc<[u8]>,
+    /// The size of that checkpoint. If `frontier` has that size, all of the checkpoint is held.
+    pub checkpoint_size: u64,
+    /// The identity, if it is new: a log seen for the first time, or new keys.
+    pub identity: Option<Arc<LogIdentity>>,
+}
+
+impl Store {
+    /// Whether the batch is the last of its checkpoint.
+    #[must_use]
+    pub fn completes_checkpoint(&self) -> bool {
+        self.frontier.size() == self.checkpoint_size
+    }
+}
+
+/// One replication stream: what has been offered, what is pulled, what is served.
+#[derive(Debug)]
+pub struct Exchange {
+    config: ExchangeConfig,
+    logs: BTreeMap<LogName, LogState>,
+    /// Logs with something to pull, in order of arrival.
+    pull_queue: VecDeque<LogName>,
+    /// Logs that are pulled, at most [`crate::limits::MAX_LOGS_IN_FLIGHT`], in order of turn.
+    pulling: VecDeque<LogName>,
+    /// Batches on the way or not yet durable, of all logs.
+    credit_used: u32,
+    /// Bytes of whole notes in `next` of all logs.
+    waiting_note_bytes: usize,
+    /// Logs that wait for a load, in order of arrival.
+    load_queue: VecDeque<LogName>,
+    n_loading: usize,
+    n_faults: u32,
+    n_strays: u32,
+    is_closed: bool,
+    outputs: Vec<Output>,
+}
+
+impl Exchange {
+    /// Opens a stream; the outputs offer everything that is held.
+    ///
+    /// Beyond [`MAX_LOGS`] logs, those that come last are not offered.
+    #[must_use]
+    pub fn new(
+        config: ExchangeConfig,
+        held: impl IntoIterator<Item = HeldLog>,
+    ) -> (Self, Vec<Output>) {
+        let of_held = |held: HeldLog| (held.log, LogState::of_held(held));
+        let mut exchange = Self {
+            config,
+            logs: held.into_iter().take(MAX_LOGS).map(of_held).collect(),
+            pull_queue: VecDeque::new(),
+            pulling: VecDeque::new(),
+            credit_used: 0,
+            waiting_note_bytes: 0,
+            load_queue: VecDeque::new(),
+            n_loading: 0,
+            n_faults: 0,
+            n_strays: 0,
+            is_closed: false,
+            outputs: Vec::new(),
+        };
+        exchange.offer_all();
+        let outputs = std::mem::take(&mut exchange.outputs);
+        (exchange, outputs)
+    }
+
+    /// Takes one input and says what to do, in order.
+    ///
+    /// A [`Frame::Batch`] costs the hashing of up to 1 MiB twice; everything else is cheap, but for
+    /// heads, each of which costs the verification of a signature.
+    #[must_use = "the outputs are to be carried out"]
+    pub fn handle(&mut self, input: Input) -> Vec<Output> {
+        if self.is_closed {
+            return Vec::new();
+        }
+        match input {
+            Input::Frame(frame) => self.on_frame(frame),
+            Input::LocalHead(held) => self.on_local_head(*held),
+            Input::Loaded(batch) => self.on_loaded(batch),
+            Input::NotLoaded { log, reason, detail } => self.on_not_loaded(log, reason, detail),
+            Input::Durable { log, size, cosignatures } => self.on_durable(log, size, cosignatures),
+            Input::NotStored { log, reason, detail } => self.on_not_stored(log, reason, detail),
+            Input::RootAt { log, size, root } => self.on_root_at(log, size, root),
+        }
+        if !self.is_closed {
+            self.grant_credit();
+            self.start_loads();
+        }
+        std::mem::take(&mut self.outputs)
+    }
+
+    /// Whether the stream has been closed by [`Output::Close`].
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
+    fn on_frame(&mut self, frame: Frame) {
+        match frame {
+            Frame::Heads(heads) => self.on_heads(heads),
+            Frame::Want(want) => self.on_want(want),
+            Frame::Batch(batch) => self.on_batch(batch),
+            Frame::Ack(ack) => self.on_ack(ack),
+            Frame::Refusal(refusal) => self.on_refusal(refusal),
+        }
+    }
+
+    fn on_refusal(&mut self, mut refusal: Refusal) {
+        truncate(&mut refusal.detail, MAX_DETAIL_BYTES);
+        if MAX_REASON_BYTES < refusal.reason.len() {
+            truncate(refusal.reason.to_mut(), MAX_REASON_BYTES);
+        }
+        if let Some(log) = refusal.log {
+            self.halt(log, Standing::Refused);
+        }
+        self.outputs.push(Output::Refused(refusal));
+        self.count_stray();
+    }
+
+    /// Refuses something of a log, tells the peer, and lets the log rest on this stream.
+    fn refuse(&mut self, log: LogName, fault: &Fault) {
+        self.halt(log, Standing::Stopped);
+        self.send(Frame::Refusal(fault.refusal(Some(log))));
+        match fault.weight() {
+            Weight::Ours => {}
+            Weight::Stray => self.count_stray(),
+            Weight::Faulty => self.count_fault(fault),
+        }
+    }
+
+    /// Ends pulling and serving of a log. What was offered of it is kept for comparison.
+    fn halt(&mut self, log: LogName, standing: Standing) {
+        let next = self.take_next(log);
+        let Some(state) = self.logs.get_mut(&log) else { return };
+        let pull = state.pull.take();
+        if let Some(head) = next.as_ref().or(pull.as_ref().map(|it| &it.target)) {
+            state.check_later(head);
+        }
+        if state.serve.take().is_some_and(|it| it.is_loading) {
+            self.n_loading = self.n_loading.saturating_sub(1);
+        }
+        state.standing = state.standing.max(standing);
+        if let Some(pull) = pull {
+            self.credit_used = self.credit_used.saturating_sub(pull.outstanding);
+            self.pulling.retain(|it| *it != log);
+        }
+        self.check_root(log);
+    }
+
+    /// Two heads that cannot both be true: keeps the evidence, and lets the log rest.
+    fn fork(&mut self, log: LogName, ours: &SignedHead, theirs: &SignedHead) {
+        let Some(state) = self.logs.get(&log) else { return };
+        let network = &self.config.network;
+        match fork_evidence(network, log, &state.identity, [ours, theirs]) {
+            Ok(evidence) => {
+                self.offer(log);
+                self.halt(log, Standing::Forked);
+                self.outputs.push(Output::Evidence(evidence));
+                self.refuse(log, &Fault::Fork);
+            }
+            Err(fault) => self.refuse(log, &fault),
+        }
+    }
+
+    /// Asks for the root of our tree at the size of a head that waits to be compared, if it is time.
+    fn check_root(&mut self, log: LogName) {
+        let Some(state) = self.logs.get_mut(&log) else { return };
+        if let Some(size) = state.check_due() {
+            state.is_checking = true;
+            self.outputs.push(Output::CheckRoot { log, size });
+        }
+    }
+
+    fn on_root_at(&mut self, log: LogName, size: u64, root: Hash) {
+        let Some(state) = self.logs.get_mut(&log) else { return };
+        state.is_checking = false;
+        let Some(theirs) = state.to_check.take_if(|it| it.size() == size) else { return };
+        if *theirs.root() == root {
+            state.agreed = state.agreed.max(size);
+            self.send(Frame::Ack(Ack { log, size, cosignatures: Vec::new() }));
+            return;
+        }
+        if let Some(ours) = state.head_covering(size).cloned() {
+            self.fork(log, &ours, &theirs);
+        }
+    }
+
+    /// The head that waits, taken out, with what it took of memory given back.
+    fn take_next(&mut self, log: LogName) -> Option<SignedHead> {
+        let next = self.logs.get_mut(&log)?.next.take()?;
+        self.waiting_note_bytes = self.waiting_note_bytes.saturating_sub(next.extra_bytes());
+        Some(next)
+    }
+
+    fn send(&mut self, frame: Frame) {
+        self.outputs.push(Output::Send(frame));
+    }
+
+    fn count_fault(&mut self, fault: &Fault) {
+        self.n_faults += 1;
+        if MAX_FAULTS < self.n_faults {
+            self.close("replication.too_many_faults", format!("the last of many faults: {fault}"));
+        }
+    }
+
+    fn count_stray(&mut self) {
+        self.n_strays += 1;
+        if MAX_STRAYS < self.n_strays {
+            let detail = "too many heads and refusals that lead nowhere on one stream".to_owned();
+            self.close("replication.too_many_strays", detail);
+        }
+    }
+
+    fn close(&mut self, reason: &'static str, detail: String) {
+        if !self.is_closed {
+            self.is_closed = true;
+            self.outputs.push(Output::Close { reason, detail });
+        }
+    }
+}
+
+/// Cuts a text to at most `max_bytes`, at the end of a character.
+fn truncate(text: &mut String, max_bytes: usize) {
+    text.truncate(text.floor_char_boundary(max_bytes));
+}

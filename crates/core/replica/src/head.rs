@@ -1,0 +1,200 @@
+//! The keys of a log, and a checkpoint opened with them.
+
+use std::sync::Arc;
+
+use record::{
+    CommunityId, Network,
+    identity::{Identity, IdentityBundle, LogKey, MAX_BUNDLE_BYTES, verifier_key},
+};
+use tlog::{
+    Checkpoint, Hash, Note, checkpoint::CheckpointError, checkpoint::open_note, note::NoteError,
+};
+
+use crate::{fault::Fault, frame::LogName};
+
+/// The longest text of a peer that is repeated to it in a refusal, in characters.
+const MAX_SHOWN_CHARS: usize = 200;
+
+/// Who signs the logs of a community, verified, with the bundle that proves it to others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogIdentity {
+    identity: Identity,
+    bundle: Arc<[u8]>,
+    n_records: usize,
+}
+
+impl LogIdentity {
+    /// Reads and verifies an identity bundle of this community.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::IdentityTooLarge`], or [`Fault::IdentityInvalid`] with what does not hold.
+    pub fn verify(
+        network: &Network,
+        community: CommunityId,
+        bundle: &Arc<[u8]>,
+    ) -> Result<Self, Fault> {
+        let read = read_bundle(bundle)?;
+        let verified = read
+            .verify(Some(community), network, None)
+            .map_err(|error| Fault::IdentityInvalid { detail: error.to_string() })?;
+        let n_records = read.records.len();
+        Ok(Self { identity: verified.identity, bundle: bundle.clone(), n_records })
+    }
+
+    /// What the identity records say.
+    #[must_use]
+    pub const fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The bundle, as it travels.
+    #[must_use]
+    pub const fn bundle(&self) -> &Arc<[u8]> {
+        &self.bundle
+    }
+
+    /// Whether this identity is the other one or continues it: no key that the other knows is changed.
+    #[must_use]
+    pub fn extends(&self, other: &Self) -> bool {
+        self.identity.community() == other.identity.community()
+            && self.identity.epochs().starts_with(other.identity.epochs())
+    }
+
+    /// Whether a bundle holds more records than this one, as far as can be seen without verifying it.
+    ///
+    /// # Errors
+    ///
+    /// As [`LogIdentity::verify`], of a bundle that cannot be read.
+    pub(crate) fn is_shorter_than(&self, bundle: &[u8]) -> Result<bool, Fault> {
+        Ok(*bundle != *self.bundle && self.n_records < read_bundle(bundle)?.records.len())
+    }
+
+    /// The key that signs this log, if the log is of the present era.
+    fn newest_key(&self, log: LogName) -> Option<&LogKey> {
+        (self.identity.era() == log.era).then(|| self.identity.keys().log())
+    }
+}
+
+fn read_bundle(bundle: &[u8]) -> Result<IdentityBundle, Fault> {
+    if MAX_BUNDLE_BYTES < bundle.len() {
+        return Err(Fault::IdentityTooLarge { n_bytes: bundle.len() });
+    }
+    IdentityBundle::decode(bundle)
+        .map_err(|error| Fault::IdentityInvalid { detail: error.to_string() })
+}
+
+/// A checkpoint whose log's signature has been verified, by the key in force at its size.
+///
+/// Cosignatures in the note are kept as they came, unverified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedHead {
+    size: u64,
+    root: Hash,
+    key: LogKey,
+    note: Arc<[u8]>,
+    bare: Arc<[u8]>,
+}
+
+impl SignedHead {
+    /// Reads a checkpoint of this log and verifies the log's signature.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::OtherOrigin`] if it is of another log or network; [`Fault::UnknownKey`] if the key in
+    /// force at its size has not signed it; [`Fault::BadSignature`] if that key's line does not
+    /// verify; [`Fault::HeadMalformed`] for anything else.
+    pub fn open(
+        network: &Network,
+        log: LogName,
+        identity: &LogIdentity,
+        note_bytes: &Arc<[u8]>,
+    ) -> Result<Self, Fault> {
+        let note = Note::parse(note_bytes).map_err(|error| malformed(&error))?;
+        let stated = Checkpoint::parse_text(note.text()).map_err(|error| malformed(&error))?;
+        let LogName { community, era } = log;
+        let expected = network.log_origin(&community, era);
+        if stated.origin.as_str() != expected {
+            let found = stated.origin.as_str().chars().take(MAX_SHOWN_CHARS).collect();
+            return Err(Fault::OtherOrigin { expected, found });
+        }
+        let identity = identity.identity();
+        let is_of_identity = (identity.network(), identity.community()) == (network, community);
+        let log_key = identity.log_key_for(era, stated.size).filter(|_| is_of_identity);
+        let log_key = *log_key.ok_or(Fault::UnknownKey)?;
+        let key = verifier_key(network, &community, era, &log_key);
+        let (signed, _) = open_note(note, &key, &[]).map_err(|error| fault_of(&error))?;
+        let own_line = signed.note().signatures().iter().find(|line| line.is_by(&key));
+        let bare = Note::new(signed.text().to_owned(), own_line.cloned().into_iter().collect())
+            .map_err(|error| malformed(&error))?;
+        let bare: Arc<[u8]> = bare.render().into_bytes().into();
+        let note = if bare == *note_bytes { bare.clone() } else { note_bytes.clone() };
+        Ok(Self { size: stated.size, root: stated.root, key: log_key, note, bare })
+    }
+
+    /// How many records it covers.
+    #[must_use]
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The root over them.
+    #[must_use]
+    pub const fn root(&self) -> &Hash {
+        &self.root
+    }
+
+    /// The note as it came, with all its lines.
+    #[must_use]
+    pub const fn note(&self) -> &Arc<[u8]> {
+        &self.note
+    }
+
+    /// The note with the log's own signature only.
+    #[must_use]
+    pub const fn bare(&self) -> &Arc<[u8]> {
+        &self.bare
+    }
+
+    /// Whether two heads say the same, whoever cosigned them.
+    #[must_use]
+    pub fn is_same_head_as(&self, other: &Self) -> bool {
+        (self.size, self.root) == (other.size, other.root)
+    }
+
+    /// Whether the key that signed it still signs this log.
+    pub(crate) fn is_by_newest_key(&self, log: LogName, identity: &LogIdentity) -> bool {
+        identity.newest_key(log) == Some(&self.key)
+    }
+
+    /// The head without cosignatures: a few hundred bytes.
+    pub(crate) fn to_bare(&self) -> Self {
+        Self { note: self.bare.clone(), ..self.clone() }
+    }
+
+    /// What the note takes of memory beyond the bare one.
+    pub(crate) fn extra_bytes(&self) -> usize {
+        if Arc::ptr_eq(&self.note, &self.bare) { 0 } else { self.note.len() }
+    }
+}
+
+fn malformed(error: &impl ToString) -> Fault {
+    Fault::HeadMalformed { detail: error.to_string() }
+}
+
+fn fault_of(error: &CheckpointError) -> Fault {
+    match error {
+        CheckpointError::NotSignedByLog => Fault::UnknownKey,
+        CheckpointError::Note(NoteError::BadSignature { .. }) => Fault::BadSignature,
+        CheckpointError::Note(_)
+        | CheckpointError::TooFewLines
+        | CheckpointError::ExtensionLines
+        | CheckpointError::Origin
+        | CheckpointError::Size
+        | CheckpointError::Root
+        | CheckpointError::EmptyTreeRoot
+        | CheckpointError::NotALogKey
+        | CheckpointError::OtherOrigin { .. }
+        | CheckpointError::DifferentText => malformed(error),
+    }
+}

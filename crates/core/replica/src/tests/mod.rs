@@ -1,0 +1,9 @@
+//! Streams wired back to back over logs in memory.
+
+mod author;
+mod catch_up;
+mod forks;
+mod laws;
+mod limits;
+mod refusals;
+mod world;
