@@ -181,10 +181,7 @@ mod tests {
         let mut larger = largest.encode();
         larger.push(0);
         let n_bytes = MAX_PROOF_EXTRA_BYTES + 1;
-        assert_eq!(
-            RecordProofExtra::decode(&larger),
-            Err(ProofExtraError::TooLarge { n_bytes })
-        );
+        assert_eq!(RecordProofExtra::decode(&larger), Err(ProofExtraError::TooLarge { n_bytes }));
     }
 
     #[test]

@@ -1,0 +1,120 @@
+//! What a reader of OCDS sees.
+
+use axum::{body::Body, http::Request};
+use coordinator::pages::{Settings, pages};
+use formats::ocds::import;
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+use crate::{
+    pages::{get, keep_for_checkers, site},
+    world::World,
+};
+
+/// A package of one release with these words in it.
+pub(crate) fn imported(ocid: &str) -> import::AcceptedRelease {
+    let package = json!({
+        "uri": "https://a.example/p", "version": "1.1", "publishedDate": "2026-01-01T00:00:00Z",
+        "publisher": {"name": "A"},
+        "releases": [{
+            "ocid": ocid, "id": "theirs-1", "date": "2026-01-01T00:00:00Z", "tag": ["tender"],
+            "initiationType": "tender",
+            "parties": [{
+                "id": "GB-LAE-E1", "name": "Council", "roles": ["buyer"],
+                "contactPoint": {"name": "A Person", "email": "person@a.example"},
+            }],
+            "buyer": {"id": "GB-LAE-E1", "name": "Council"},
+            "tender": {
+                "id": "t1", "title": "Roof works", "status": "active",
+                "value": {"amount": 1000, "currency": "GBP"},
+            },
+        }],
+    });
+    let report = import::read("https://a.example/p.json", package.to_string().as_bytes()).unwrap();
+    report.accepted.into_iter().next().expect("one release")
+}
+
+fn releases(package: &Value) -> &Vec<Value> {
+    package["releases"].as_array().unwrap()
+}
+
+#[tokio::test]
+async fn a_package_holds_what_was_imported_and_the_pools_of_the_region() {
+    let world = World::new().await;
+    let accepted = imported("ocds-abc123-1");
+    let record = world.author.publish(accepted.release, accepted.notice_json).await;
+    let pool = world.author.open_full_pool("LED panels").await;
+    let page = get(&site(&world), "/ocds/releases").await;
+    assert!(!page.body.contains("person@a.example"), "contact details stay out");
+    let package = page.json();
+    keep_for_checkers("ocds.json", &package);
+    assert_eq!(package["version"], "1.1");
+    assert_eq!(package.get("links"), None);
+    let [theirs, ours] = releases(&package).as_slice() else { panic!("{package}") };
+    assert_eq!((&theirs["ocid"], &theirs["id"]), (&"ocds-abc123-1".into(), &json!(record)));
+    assert_eq!(theirs["folkmoot"]["originalId"], "theirs-1");
+    assert_eq!(theirs["folkmoot"]["sourceUrl"], "https://a.example/p.json");
+    assert_eq!(ours["ocid"], format!("ocds-213czf-{pool}"));
+    assert_eq!(ours["buyer"]["name"], "Eastside");
+    assert_eq!(ours["tender"]["value"]["amount"], 222.0, "12 panels at 18.50");
+    assert_eq!(ours["tender"]["title"], "LED panels");
+}
+
+#[tokio::test]
+async fn pools_are_left_out_without_a_prefix() {
+    let world = World::new().await;
+    world.author.open_full_pool("LED panels").await;
+    let without = pages(world.feed.clone(), Settings::default());
+    assert!(releases(&get(&without, "/ocds/releases").await.json()).is_empty());
+    assert_eq!(releases(&get(&site(&world), "/ocds/releases").await.json()).len(), 1);
+}
+
+#[tokio::test]
+async fn a_notice_that_speaks_of_another_process_is_not_published() {
+    let world = World::new().await;
+    let (record, words) = (imported("ocds-abc123-1"), imported("ocds-abc123-2"));
+    world.author.publish(record.release, words.notice_json).await;
+    assert!(releases(&get(&site(&world), "/ocds/releases").await.json()).is_empty());
+}
+
+#[tokio::test]
+async fn a_package_ends_at_1000_releases_and_links_to_the_rest() {
+    let world = World::new().await;
+    for _ in 0..2 {
+        let mut drafts = Vec::new();
+        for number in 0..500 {
+            let first = drafts.len();
+            drafts.extend(world.author.pool(&format!("Pool {number}"), 10, first));
+        }
+        world.author.append(drafts).await;
+    }
+    let site = site(&world);
+    let exact = get(&site, "/ocds/releases").await.json();
+    assert_eq!((releases(&exact).len(), exact.get("links")), (1_000, None));
+
+    world.author.open_pools(1).await;
+    let first = get(&site, "/ocds/releases").await.json();
+    assert_eq!(releases(&first).len(), 1_000);
+    let rest = get(&site, first["links"]["next"].as_str().unwrap()).await.json();
+    assert_eq!((releases(&rest).len(), rest.get("links")), (1, None));
+    assert_eq!(get(&site, "/ocds/releases?page=x").await.status, 400);
+}
+
+#[tokio::test]
+async fn the_17th_package_at_one_time_is_refused_and_whoever_ends_makes_room() {
+    let world = World::new().await;
+    world.author.open_pools(10).await;
+    let site = site(&world);
+    let ask = || {
+        let request = Request::builder().uri("/ocds/releases").body(Body::empty()).unwrap();
+        site.clone().oneshot(request)
+    };
+    let mut unread = Vec::new();
+    for _ in 0..16 {
+        unread.push(ask().await.unwrap());
+    }
+    assert_eq!(ask().await.unwrap().status(), 503);
+    let body = unread.remove(0).into_body();
+    assert!(axum::body::to_bytes(body, usize::MAX).await.is_ok());
+    assert_eq!(ask().await.unwrap().status(), 200);
+}

@@ -1,0 +1,231 @@
+//! The region's folders and processes.
+
+use std::{
+    ffi::OsString,
+    fmt::Write as _,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::{
+    Teller,
+    process::{Program, Server, args, command},
+    state::State,
+    summary::{CoordinatorSummary, Summary},
+};
+
+/// The network of demonstrations: `example` belongs to nobody.
+const NETWORK: &str = "demo.folkmoot.example";
+/// The region's invented name.
+const REGION: &str = "Tidewater";
+/// The prefix that OCDS keeps for documentation.
+const DOCUMENTATION_PREFIX: &str = "ocds-213czf";
+/// Invented communities; further ones are numbered.
+const NAMES: [&str; 12] = [
+    "Harbour Baths Society",
+    "The Old Plough, Millbrook",
+    "Eastside Energy",
+    "Cwm Isaf Land Trust",
+    "Foundry Lane Co-operative",
+    "Kiln Street Kitchen",
+    "Saltmarsh Growers",
+    "Beacon Hill Forum",
+    "Weavers' Yard Workspace",
+    "Riverside Housing Co-op",
+    "Longmeadow Parish",
+    "St Bride's Hall",
+];
+
+/// One community of the demonstration.
+#[derive(Debug)]
+pub(super) struct Community {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) dir: PathBuf,
+}
+
+/// The processes of the region, and what has been done in it.
+#[derive(Debug)]
+pub(crate) struct DemoRegion {
+    folder: PathBuf,
+    pub(super) communities: Vec<Community>,
+    nodes: Vec<Server>,
+    coordinator: Server,
+    pub(super) state: State,
+}
+
+impl DemoRegion {
+    /// Founds what is not founded yet, and starts every process.
+    pub(super) async fn start(
+        folder: &Path,
+        n_communities: u16,
+        teller: &Teller<'_>,
+    ) -> Result<Self> {
+        runtime::files::create_private_dir(folder)?;
+        let mut state = State::load(folder)?;
+        let n_communities = usize::from(n_communities);
+        found(folder, n_communities, &mut state).await?;
+        let communities: Vec<Community> = (0..n_communities)
+            .zip(&state.communities)
+            .map(|(number, id)| Community {
+                id: id.clone(),
+                name: name_of(number),
+                dir: dir_of(folder, number),
+            })
+            .collect();
+        teller.say(&format!(
+            "{n_communities} communities founded, each with its own folder and keys."
+        ))?;
+        let coordinator = start_coordinator(folder, &state).await?;
+        let charter = write_charter(folder, &state, Some(&coordinator.ready.grpc))?;
+        let mut nodes = Vec::new();
+        for community in &communities {
+            let charter = args!["--charter", &charter, "--log-format", "json"];
+            nodes.push(Server::start(Program::Node, &community.dir, &charter).await?);
+        }
+        teller.say(&format!(
+            "{n_communities} nodes and a coordinator are up, each a process, talking gRPC over pinned TLS."
+        ))?;
+        Ok(Self { folder: folder.to_path_buf(), communities, nodes, coordinator, state })
+    }
+
+    /// The folder of the demonstration.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Where the coordinator serves HTTP and gRPC to this machine.
+    pub(super) fn plain(&self) -> &str {
+        self.coordinator.ready.plain.as_deref().unwrap_or_default()
+    }
+
+    pub(super) fn coordinator_summary(&self) -> CoordinatorSummary {
+        CoordinatorSummary {
+            id: self.state.communities.last().cloned().unwrap_or_default(),
+            grpc: self.coordinator.ready.grpc.clone(),
+            plain: self.plain().to_owned(),
+        }
+    }
+
+    /// A command at one community's node.
+    pub(super) async fn node(
+        &self,
+        number: usize,
+        words: &[OsString],
+    ) -> Result<serde_json::Value> {
+        let community = self.communities.get(number).context("There is no such community.")?;
+        let mut line = words.to_vec();
+        line.extend(args!["--dir", &community.dir]);
+        command(Program::Node, &line).await
+    }
+
+    /// Where a person goes from here.
+    pub(super) fn where_to_look(&self, summary: &Summary) -> String {
+        let program = std::env::args().next().unwrap_or_else(|| "folkmoot".to_owned());
+        let (base, grpc) = (self.plain(), &self.coordinator.ready.grpc);
+        let first = summary.communities.first().map(|it| it.log_url.as_str()).unwrap_or_default();
+        let mut text = String::from("\nWhere to look:\n");
+        let _ = write!(
+            text,
+            "  http://{base}/                     the region\n\
+             \x20 http://{base}/feed.json            the feed (also /feed.atom)\n\
+             \x20 http://{base}/register/covenants   the register (also pools, polls, opportunities)\n\
+             \x20 http://{base}/ocds/releases        notices and pools as OCDS\n\n\
+             Commands to try:\n\
+             \x20 {program} follow {grpc}\n\
+             \x20 {program} verify {first}\n"
+        );
+        if let Some(community) = self.communities.first() {
+            let dir = community.dir.display();
+            let _ = write!(text, "  {program} {} status --dir {dir}\n", crate::SERVER_NODE);
+        }
+        let _ =
+            write!(text, "\nData and logs: {}\nCtrl-C stops the region.", self.folder.display());
+        text
+    }
+
+    /// Stops every process: nodes first, so that the coordinator has heard everything.
+    pub(super) async fn stop(self) -> Result<()> {
+        let mut failed = Ok(());
+        for server in self.nodes {
+            failed = failed.and(server.stop().await);
+        }
+        failed.and(self.coordinator.stop().await)
+    }
+}
+
+fn name_of(number: usize) -> String {
+    NAMES.get(number).map_or_else(|| format!("Community {}", number + 1), |name| (*name).to_owned())
+}
+
+fn dir_of(folder: &Path, number: usize) -> PathBuf {
+    folder.join(format!("community-{:03}", number + 1))
+}
+
+fn coordinator_dir(folder: &Path) -> PathBuf {
+    folder.join("coordinator")
+}
+
+/// Founds the communities and, last, the coordinator; a folder that has them is left as it is.
+async fn found(folder: &Path, n_communities: usize, state: &mut State) -> Result<()> {
+    let n_founded = state.communities.len();
+    if n_founded == n_communities + 1 {
+        return Ok(());
+    }
+    if n_founded != 0 {
+        bail!(
+            "{} holds a region of {} communities. Run with --communities {0}, or choose another --dir.",
+            n_founded - 1,
+            folder.display()
+        );
+    }
+    let mut founded = Vec::new();
+    for number in 0..n_communities {
+        founded.push(init(Program::Node, &dir_of(folder, number), &name_of(number)).await?);
+    }
+    founded
+        .push(init(Program::Coordinator, &coordinator_dir(folder), "Tidewater coordinator").await?);
+    state.communities = founded;
+    state.save()
+}
+
+async fn init(program: Program, dir: &Path, name: &str) -> Result<String> {
+    if dir.exists() {
+        // Left by a run that was cut off before it noted anything.
+        std::fs::remove_dir_all(dir)
+            .with_context(|| format!("{} cannot be emptied.", dir.display()))?;
+    }
+    let made = command(program, &args!["init", "--dir", dir, "--network", NETWORK, "--name", name])
+        .await?;
+    let id = made.get("community").and_then(serde_json::Value::as_str);
+    Ok(id.context("`init` did not say which community it founded.")?.to_owned())
+}
+
+async fn start_coordinator(folder: &Path, state: &State) -> Result<Server> {
+    let charter = write_charter(folder, state, None)?;
+    let config = folder.join("coordinator.toml");
+    let n_allowed = 2 * state.communities.len() + 64;
+    let text = format!(
+        "plain = \"127.0.0.1:0\"\nocds_prefix = \"{DOCUMENTATION_PREFIX}\"\nmax_connections_per_address = {n_allowed}\n"
+    );
+    runtime::files::write_private_file(&config, text.as_bytes())?;
+    let line = args!["--charter", &charter, "--config", &config, "--log-format", "json"];
+    Server::start(Program::Coordinator, &coordinator_dir(folder), &line).await
+}
+
+/// Writes the charter, with the coordinator's address once it is known.
+fn write_charter(folder: &Path, state: &State, address: Option<&str>) -> Result<PathBuf> {
+    let path = folder.join("charter.toml");
+    let (coordinator, founders) = state.communities.split_last().context("Nothing is founded.")?;
+    let mut text = format!("network = \"{NETWORK}\"\nname = \"{REGION}\"\n");
+    let _ = write!(text, "\n[[coordinators]]\nid = \"{coordinator}\"\n");
+    if let Some(address) = address {
+        let _ = writeln!(text, "address = \"{address}\"");
+    }
+    for founder in founders {
+        let _ = write!(text, "\n[[founders]]\nid = \"{founder}\"\n");
+    }
+    runtime::files::write_private_file(&path, text.as_bytes())?;
+    Ok(path)
+}

@@ -1,0 +1,359 @@
+//! One connection after another to the same coordinator, and what was heard over them.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    time::Duration,
+};
+
+use jiff::tz::TimeZone;
+use proto::v1::{
+    GetIdentityRequest, Heartbeat, Item, Reset, SubscribeRequest, SubscribeResponse,
+    feed_service_client::FeedServiceClient, log_service_client::LogServiceClient,
+    subscribe_response::Event,
+};
+use record::{
+    Header,
+    identity::{Identity, IdentityBundle},
+    limits::MAX_GRPC_MESSAGE_BYTES,
+};
+use runtime::exit::Exit;
+use tokio::time::timeout;
+use tonic::{Code, Status, Streaming};
+use transport::{DialError, DialLimits, Dialled, Expect, dial_anonymous};
+
+use super::{
+    Options, line,
+    memory::Memory,
+    pin::{Because, GivenKey, decide},
+};
+use crate::{Console, Failure, time};
+
+/// Seconds of silence between signs of life.
+const HEARTBEAT_SECS: u32 = 30;
+/// With `--once`: a coordinator gives a sign of life as soon as everything has been told, and before that only if its
+/// search for what is wanted takes longer than this. Below [`SILENCE`], so that a slow search is not taken for a loss.
+const HEARTBEAT_ONCE_SECS: u32 = 60;
+/// Longer than two heartbeats and a bad line: the other end is gone.
+const SILENCE: Duration = Duration::from_secs(75);
+/// For an answer to a question.
+const ANSWER_TIME_OUT: Duration = Duration::from_secs(30);
+/// A pause in the feed after which the place is written down.
+const PAUSE: Duration = Duration::from_millis(200);
+/// Items printed at most before the place is written down.
+const MAX_UNSAVED_ITEMS: u32 = 256;
+/// Ids remembered, so that a repeat is not printed twice: more than any resumption repeats.
+const MAX_REMEMBERED_IDS: usize = 10_000;
+
+/// Why a connection is over.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// Everything so far has been told, and that was asked for.
+    CaughtUp,
+    /// Lost: it may be tried again.
+    Lost(Failure),
+    /// Trying again changes nothing.
+    Failed(Failure),
+}
+
+impl From<Failure> for Ended {
+    fn from(failure: Failure) -> Self {
+        match failure.exit() {
+            Exit::Unavailable => Self::Lost(failure),
+            Exit::Ok
+            | Exit::Failed
+            | Exit::Usage
+            | Exit::NeedsLot
+            | Exit::Config
+            | Exit::Verification => Self::Failed(failure),
+        }
+    }
+}
+
+/// What is kept between connections.
+pub(super) struct Session<'a> {
+    address: String,
+    options: &'a Options,
+    memory: Memory,
+    console: &'a Console,
+    zone: TimeZone,
+    seen: Seen,
+    n_unsaved: u32,
+    was_ever_open: bool,
+    has_heard: bool,
+}
+
+/// The ids of the last items.
+#[derive(Default)]
+struct Seen {
+    ids: BTreeSet<String>,
+    order: VecDeque<String>,
+}
+
+impl Seen {
+    /// Whether the id is new.
+    fn insert(&mut self, id: &str) -> bool {
+        if !self.ids.insert(id.to_owned()) {
+            return false;
+        }
+        self.order.push_back(id.to_owned());
+        if MAX_REMEMBERED_IDS < self.order.len()
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.ids.remove(&oldest);
+        }
+        true
+    }
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn new(
+        address: String,
+        options: &'a Options,
+        memory: Memory,
+        console: &'a Console,
+    ) -> Self {
+        Self {
+            address,
+            options,
+            memory,
+            console,
+            zone: time::zone(),
+            seen: Seen::default(),
+            n_unsaved: 0,
+            was_ever_open: false,
+            has_heard: false,
+        }
+    }
+
+    /// Whether the feed has been open since the start.
+    pub(super) const fn was_ever_open(&self) -> bool {
+        self.was_ever_open
+    }
+
+    /// Whether anything came since this was last asked.
+    pub(super) fn heard_since_last_asked(&mut self) -> bool {
+        std::mem::take(&mut self.has_heard)
+    }
+
+    /// Writes the place down.
+    pub(super) fn keep_place(&mut self) -> Result<(), Failure> {
+        self.n_unsaved = 0;
+        self.memory.save()
+    }
+
+    /// Connects, checks who answers, and follows until something ends it.
+    pub(super) async fn follow(&mut self) -> Ended {
+        match self.follow_once().await {
+            Ok(()) => Ended::CaughtUp,
+            Err(failure) => failure.into(),
+        }
+    }
+
+    async fn follow_once(&mut self) -> Result<(), Failure> {
+        let dialled = self.dial().await?;
+        let identity = self.identity(&dialled).await?;
+        let remembered = self.memory.pin().copied();
+        let (pin, because) =
+            decide(self.options.key, remembered.as_ref(), &identity, dialled.server_key)?;
+        self.tell_trust(&identity, because);
+        self.memory.set_pin(pin);
+        self.keep_place()?;
+        let mut messages = self.subscribe(dialled).await?;
+        self.was_ever_open = true;
+        loop {
+            let wait = if self.memory.is_saved() { SILENCE } else { PAUSE };
+            match timeout(wait, messages.message()).await {
+                Ok(Ok(Some(message))) => {
+                    self.has_heard = true;
+                    if self.take(message)? {
+                        return Ok(());
+                    }
+                }
+                Ok(Ok(None)) => return Err(self.lost("it ended the feed")),
+                Ok(Err(status)) => return Err(self.refused(&status)),
+                Err(_) if !self.memory.is_saved() => self.keep_place()?,
+                Err(_) => return Err(self.lost("it fell silent")),
+            }
+        }
+    }
+
+    async fn dial(&self) -> Result<Dialled, Failure> {
+        let expect = match self.options.key {
+            Some(GivenKey::Transport(key)) => Expect::Key(key),
+            // The identity is asked for first, and decides.
+            Some(GivenKey::Community(_)) | None => Expect::AnyEd25519,
+        };
+        let dialled = dial_anonymous(&self.address, expect, DialLimits::default()).await;
+        dialled.map_err(|error| dial_failure(&error))
+    }
+
+    /// Who the other end says that it is, verified by itself.
+    async fn identity(&self, dialled: &Dialled) -> Result<Identity, Failure> {
+        let mut client = LogServiceClient::new(dialled.channel.clone())
+            .max_decoding_message_size(MAX_GRPC_MESSAGE_BYTES);
+        let asking = client.get_identity(GetIdentityRequest { community: Vec::new() });
+        let answer = timeout(ANSWER_TIME_OUT, asking).await;
+        let answer = answer.ok().ok_or_else(|| self.lost("it did not say who it is"))?;
+        let bundle = answer.map_err(|status| self.refused(&status))?.into_inner().identity;
+        verify_identity(&bundle).map_err(|what| {
+            let detail = format!(
+                "{} showed an identity that does not hold: {what}. Nothing was read from it.",
+                self.address
+            );
+            Failure::does_not_hold("identity.refused", detail)
+        })
+    }
+
+    fn tell_trust(&self, identity: &Identity, because: Because) {
+        let (name, id) = (crate::console::plain(identity.name().as_str()), identity.community());
+        match because {
+            Because::Given | Because::Remembered => {}
+            Because::Rotated => self.console.remark(&format!(
+                "{name} ({id}) has a new transport key, and its officers signed the change. Following it."
+            )),
+            Because::FirstUse => self.console.remark(&format!(
+                "Trusting {name} ({id}) on first use. Compare this id with one that you got another way, \
+                 and give it with --key next time."
+            )),
+        }
+    }
+
+    async fn subscribe(&self, dialled: Dialled) -> Result<Streaming<SubscribeResponse>, Failure> {
+        let mut client = FeedServiceClient::new(dialled.channel)
+            .max_decoding_message_size(MAX_GRPC_MESSAGE_BYTES);
+        let Options { kind, place, once, .. } = self.options;
+        let request = SubscribeRequest {
+            cursor: self.memory.cursor().to_owned(),
+            kinds: kind.iter().map(|it| it.name().to_owned()).collect(),
+            places: place.iter().map(ToString::to_string).collect(),
+            heartbeat_seconds: if *once { HEARTBEAT_ONCE_SECS } else { HEARTBEAT_SECS },
+        };
+        let answer = timeout(ANSWER_TIME_OUT, client.subscribe(request)).await;
+        let answer = answer.ok().ok_or_else(|| self.lost("it did not answer"))?;
+        Ok(answer.map_err(|status| self.refused(&status))?.into_inner())
+    }
+
+    /// Takes one message; says whether it is the last that is wanted.
+    fn take(&mut self, message: SubscribeResponse) -> Result<bool, Failure> {
+        match message.event {
+            Some(Event::Item(item)) => self.take_item(item).map(|()| false),
+            Some(Event::Heartbeat(Heartbeat { cursor, .. })) => {
+                self.memory.set_cursor(cursor);
+                self.keep_place()?;
+                Ok(self.options.once)
+            }
+            Some(Event::Reset(Reset { cursor, reason })) => {
+                self.console.remark(&format!(
+                    "The coordinator cannot go on from the place asked for ({}), and begins earlier. \
+                     Items may come again, with the same ids.",
+                    crate::console::plain(&reason)
+                ));
+                self.memory.set_cursor(cursor);
+                self.keep_place()?;
+                Ok(false)
+            }
+            // Of a later version of the protocol.
+            None => Ok(false),
+        }
+    }
+
+    fn take_item(&mut self, item: Item) -> Result<(), Failure> {
+        if self.seen.insert(&item.id) {
+            if self.options.json {
+                self.console.answer_json(&line::as_json(&item))?;
+            } else {
+                self.console.answer(&line::render(&item, &self.zone))?;
+            }
+        }
+        self.memory.set_cursor(item.cursor);
+        self.n_unsaved += 1;
+        if MAX_UNSAVED_ITEMS <= self.n_unsaved { self.keep_place() } else { Ok(()) }
+    }
+
+    fn lost(&self, what: &str) -> Failure {
+        let detail = format!("The connection to {} was lost: {what}.", self.address);
+        Failure::new(Exit::Unavailable, "feed.lost", detail)
+    }
+
+    fn refused(&self, status: &Status) -> Failure {
+        let said = crate::console::plain(status.message());
+        let exit = exit_of(status.code());
+        if exit == Exit::Unavailable {
+            return self.lost(if said.is_empty() { "it broke off" } else { &said });
+        }
+        let detail = format!("{} refused: {said}. The place in the feed is kept.", self.address);
+        Failure::new(exit, "feed.refused", detail)
+    }
+}
+
+/// The identity in a bundle that holds by itself.
+fn verify_identity(bytes: &[u8]) -> Result<Identity, String> {
+    let bundle = IdentityBundle::decode(bytes).map_err(|error| error.to_string())?;
+    let genesis = bundle.records.first().ok_or("it is empty")?;
+    let network = Header::decode(&genesis.header).map_err(|error| error.to_string())?.network;
+    let verified = bundle.verify(None, &network, None).map_err(|error| error.to_string())?;
+    Ok(verified.identity)
+}
+
+fn dial_failure(error: &DialError) -> Failure {
+    let (exit, reason) = match error {
+        DialError::BadAddress { .. } => (Exit::Usage, "url.malformed"),
+        DialError::WrongKey { .. } => (Exit::Verification, "key.other"),
+        DialError::NotEd25519 { .. } | DialError::NotHttp2 { .. } => (Exit::Failed, "feed.refused"),
+        DialError::OwnKey(_) => (Exit::Failed, "feed.refused"),
+        DialError::Unreachable { .. }
+        | DialError::Timeout { .. }
+        | DialError::Tls { .. }
+        | DialError::Http2 { .. }
+        | _ => (Exit::Unavailable, "feed.unreachable"),
+    };
+    Failure::new(exit, reason, runtime::exit::render(error).trim_end())
+}
+
+/// Whether to come again after an answer with this code.
+const fn exit_of(code: Code) -> Exit {
+    match code {
+        Code::InvalidArgument
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::PermissionDenied
+        | Code::FailedPrecondition
+        | Code::OutOfRange
+        | Code::Unimplemented
+        | Code::Unauthenticated => Exit::Failed,
+        Code::Ok
+        | Code::Cancelled
+        | Code::Unknown
+        | Code::DeadlineExceeded
+        | Code::ResourceExhausted
+        | Code::Aborted
+        | Code::Internal
+        | Code::Unavailable
+        | Code::DataLoss => Exit::Unavailable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repeat_is_known_until_ten_thousand_others_came() {
+        let mut seen = Seen::default();
+        assert!(seen.insert("first"));
+        assert!(!seen.insert("first"));
+        for n in 1..MAX_REMEMBERED_IDS {
+            assert!(seen.insert(&n.to_string()));
+        }
+        assert!(!seen.insert("first"));
+        assert!(seen.insert("one more"));
+        assert!(seen.insert("first"));
+    }
+
+    #[test]
+    fn what_trying_again_cannot_change_is_not_tried_again() {
+        assert_eq!(exit_of(Code::InvalidArgument), Exit::Failed);
+        assert_eq!(exit_of(Code::Unavailable), Exit::Unavailable);
+        assert_eq!(exit_of(Code::ResourceExhausted), Exit::Unavailable);
+    }
+}

@@ -1,0 +1,152 @@
+//! `folkmoot verify`: a proof of one record, an identity, or a whole log, checked by arithmetic alone.
+//!
+//! ```text
+//! FILE  c2sp.org/tlog-proof@v1 … ─▶ proof      is this record in the log that its community signed?
+//!       anything else            ─▶ identity   who is this community, by whose signatures?
+//! FOLDER, http://…/log/<id>/<era> ▶ log        is every record, payload and tile what the checkpoint says?
+//! ```
+//!
+//! What is proved is what a community *signed*. That the community is the one meant, a person sees by comparing its id;
+//! that it shows everybody the same log, a policy of witnesses shows.
+
+mod http;
+mod identity;
+mod log;
+mod proof;
+mod report;
+mod source;
+mod subject;
+mod tiles;
+mod trust;
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use record::CommunityId;
+use runtime::exit::Exit;
+use serde_json::json;
+use tlog::{Policy, VerifierKey};
+
+use self::{
+    proof::Beside,
+    report::Report,
+    subject::{Form, Subject, form_of},
+    trust::Trust,
+};
+use crate::{Console, Failure};
+
+/// Options of `folkmoot verify`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = HELP)]
+pub struct Options {
+    /// A .tlog-proof, an identity bundle, a folder with an exported log, or http://HOST:PORT/log/ID/ERA[/identity|/proof/N].
+    #[arg(value_name = "FILE|FOLDER|URL")]
+    pub subject: String,
+    /// The community that it must be of.
+    #[arg(long, value_name = "fm1…")]
+    pub community: Option<CommunityId>,
+    /// The C2SP verifier key that the log must have.
+    #[arg(long, value_name = "VKEY", value_parser = VerifierKey::parse)]
+    pub key: Option<VerifierKey>,
+    /// A C2SP policy file: the witnesses that must have cosigned.
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// For a proof: the author's identity bundle, instead of the one in the proof.
+    #[arg(long, value_name = "FILE")]
+    pub identity: Option<PathBuf>,
+    /// For a proof: the record's header, instead of the one in the proof.
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+    /// For a proof: 32 bytes of salt and the payload, as at /log/ID/ERA/payload/N.
+    #[arg(long, value_name = "FILE")]
+    pub payload: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+const HELP: &str = "\
+Examples:
+  folkmoot verify covenant.tlog-proof
+  folkmoot verify covenant.tlog-proof --community fm1… --policy neighbours.policy
+  folkmoot verify eastside.identity --json
+  folkmoot verify http://127.0.0.1:8080/log/fm1…/0
+  folkmoot verify exported-log/
+
+A proof saved from /log/ID/ERA/proof/N carries the record and its author's identity: no other file is needed.
+
+Exit codes:
+  0 verified · 1 could not be read · 4 cannot be reached now, try later · 6 does not verify";
+
+/// Verifies, and says what that proves.
+///
+/// # Errors
+///
+/// [`Failure`] with exit code 6 and what differs, if something does not hold.
+pub async fn run(options: &Options, console: &Console) -> Result<Exit, Failure> {
+    match verify(options, console).await {
+        Ok(report) if options.json => {
+            console.answer_json(&report.as_json())?;
+            Ok(Exit::Ok)
+        }
+        Ok(report) => {
+            console.answer(&report.render())?;
+            Ok(Exit::Ok)
+        }
+        Err(failure) => {
+            if options.json && !failure.is_reader_gone() {
+                let (reason, detail) = (failure.reason(), failure.to_string());
+                let told = json!({ "verified": false, "reason": reason, "detail": detail });
+                console.answer_json(&told)?;
+            }
+            Err(failure)
+        }
+    }
+}
+
+async fn verify(options: &Options, console: &Console) -> Result<Report, Failure> {
+    let policy = options.policy.as_deref().map(read_policy).transpose()?;
+    let trust = Trust { community: options.community, key: options.key.clone(), policy };
+    match Subject::parse(&options.subject)? {
+        Subject::Log { source, name } => {
+            let report = log::verify(&source, name, &trust, console).await?;
+            Ok(Report::Log(report))
+        }
+        Subject::Page { source, path } => {
+            let bytes = source.page(&path, subject::MAX_FILE_BYTES).await?;
+            verify_bytes(&bytes, options, &trust)
+        }
+        Subject::File(path) => {
+            let bytes = source::read_file(&path, subject::MAX_FILE_BYTES)?;
+            verify_bytes(&bytes, options, &trust)
+        }
+    }
+}
+
+fn verify_bytes(bytes: &[u8], options: &Options, trust: &Trust) -> Result<Report, Failure> {
+    match form_of(bytes)? {
+        Form::Proof => {
+            let read = |path: &Option<PathBuf>| {
+                path.as_deref().map(|it| source::read_file(it, subject::MAX_FILE_BYTES)).transpose()
+            };
+            let beside = Beside {
+                identity: read(&options.identity)?,
+                header: read(&options.record)?,
+                payload: read(&options.payload)?,
+            };
+            Ok(Report::Record(proof::verify(bytes, beside, trust)?))
+        }
+        Form::Identity => Ok(Report::Identity(identity::verify(bytes, trust)?.0)),
+    }
+}
+
+fn read_policy(path: &Path) -> Result<Policy, Failure> {
+    let bytes = source::read_file(path, tlog::policy::MAX_POLICY_BYTES)?;
+    let wrong = |what: String| {
+        let detail =
+            format!("The policy {} cannot be used: {what}. Nothing was verified.", path.display());
+        Failure::new(Exit::Config, "policy.malformed", detail)
+    };
+    let text = str::from_utf8(&bytes).map_err(|error| wrong(error.to_string()))?;
+    Policy::parse(text).map_err(|error| wrong(error.to_string()))
+}

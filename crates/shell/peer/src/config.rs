@@ -1,0 +1,76 @@
+//! What an operator may set, for a node and a coordinator alike.
+//!
+//! From a TOML file, then from the environment (`FOLKMOOT_NODE__LISTEN`, `FOLKMOOT_NODE__LOG__FORMAT`), then from the
+//! command line. Unknown keys are refused with the nearest right one.
+
+use std::path::PathBuf;
+
+use runtime::telemetry::LogFormat;
+use serde::{Deserialize, Serialize};
+
+/// The configuration. Every key has a default but `charter`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where gRPC and HTTP are served over TLS: `host:port`; port 0 takes a free one.
+    pub listen: String,
+    /// Where the same is served without TLS, to this machine only; off when absent.
+    pub plain: Option<String>,
+    /// The address that others reach this process under, such as `https://node.example:7443`, for links in feeds.
+    pub public_url: Option<String>,
+    /// The charter file of the region.
+    pub charter: Option<PathBuf>,
+    /// Seconds that a stop waits for what is under way.
+    pub grace_secs: u64,
+    /// The most connections from one address. A site of many nodes behind one address needs more.
+    pub max_connections_per_address: usize,
+    /// The OCDS prefix under which a coordinator publishes pools, such as `ocds-a1b2c3`; without one, pools are left
+    /// out of `/ocds/releases`. `ocds-213czf` is OCDS's documentation prefix, for tests and demonstrations.
+    pub ocds_prefix: Option<String>,
+    /// The log.
+    pub log: LogConfig,
+    /// A certificate for browsers and stock gRPC clients; self-signed when absent.
+    pub web: Option<WebConfig>,
+}
+
+/// How the log looks.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// `human` or `json`.
+    pub format: LogFormat,
+    /// What is logged: `info`, or `warn,folkmoot_peer=debug`.
+    pub filter: String,
+}
+
+/// Where the web certificate is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebConfig {
+    /// The chain, the server's certificate first (PEM).
+    pub chain: PathBuf,
+    /// Its private key (PEM).
+    pub key: PathBuf,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: "0.0.0.0:7443".to_owned(),
+            plain: None,
+            public_url: None,
+            charter: None,
+            grace_secs: 20,
+            max_connections_per_address: transport::Limits::default().max_connections_per_address,
+            ocds_prefix: None,
+            log: LogConfig::default(),
+            web: None,
+        }
+    }
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { format: LogFormat::Human, filter: "info".to_owned() }
+    }
+}

@@ -1,0 +1,142 @@
+//! The first frame each way: who speaks, proved by the identity bundle and the key of the connection.
+
+use proto::v1::{self, frame::Step};
+use record::{CommunityId, identity::IdentityBundle, limits};
+use transport::PeerKey;
+
+use crate::peer::{Peer, PeerError};
+
+/// The versions of the protocol that this release speaks.
+const PROTOCOL_VERSIONS: &[u32] = &[1];
+
+/// Who is at the other end.
+#[derive(Debug, Clone)]
+pub struct Remote {
+    /// Which community.
+    pub community: CommunityId,
+    /// The key that verifies its cosignatures.
+    pub mirror_key: tlog::VerifierKey,
+}
+
+/// Why the other end is not spoken to.
+#[derive(Debug, thiserror::Error)]
+pub enum HelloError {
+    /// The first frame is something else, or none came.
+    #[error("the stream did not begin with a Hello")]
+    Missing,
+    /// No version in common.
+    #[error(
+        "the other side speaks versions {theirs:?} of the protocol, this one {PROTOCOL_VERSIONS:?}: one of the two needs an update"
+    )]
+    Version {
+        /// Their versions.
+        theirs: Vec<u32>,
+    },
+    /// Another network.
+    #[error("the other side is of the network `{theirs}`, this one of `{ours}`")]
+    OtherNetwork {
+        /// Their network, cut to 80 characters.
+        theirs: String,
+        /// Ours.
+        ours: String,
+    },
+    /// The bundle proves nothing.
+    #[error("the other side's identity does not hold: {what}")]
+    Identity {
+        /// What is wrong.
+        what: String,
+    },
+    /// The key of the connection is not the one in the bundle.
+    #[error("the key of the connection is not the transport key of {community}")]
+    OtherKey {
+        /// Who the other side says it is.
+        community: CommunityId,
+    },
+    /// The region does not name it.
+    #[error("{community} is not in this region's charter")]
+    NotAdmitted {
+        /// Who the other side is.
+        community: CommunityId,
+    },
+    /// Somebody else was dialled.
+    #[error("{found} answered where {expected} was dialled")]
+    OtherCommunity {
+        /// Who was dialled.
+        expected: CommunityId,
+        /// Who answered.
+        found: CommunityId,
+    },
+}
+
+impl HelloError {
+    /// The stable reason.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Missing => "hello.missing",
+            Self::Version { .. } => "hello.version",
+            Self::OtherNetwork { .. } => "hello.other_network",
+            Self::Identity { .. } => "hello.identity",
+            Self::OtherKey { .. } => "hello.other_key",
+            Self::NotAdmitted { .. } => "hello.not_admitted",
+            Self::OtherCommunity { .. } => "hello.other_community",
+        }
+    }
+}
+
+/// Our Hello.
+///
+/// # Errors
+///
+/// [`PeerError`] if our own log cannot be read.
+pub async fn hello(peer: &Peer) -> Result<v1::Frame, PeerError> {
+    let identity = peer.identity_of(peer.community()).await?;
+    let hello = v1::Hello {
+        protocol_versions: PROTOCOL_VERSIONS.to_vec(),
+        network: peer.network().as_str().to_owned(),
+        identity: identity.map(|it| it.bundle().to_vec()).unwrap_or_default(),
+        max_message_bytes: u32::try_from(limits::MAX_GRPC_MESSAGE_BYTES).unwrap_or(u32::MAX),
+        max_batch_records: u32::try_from(limits::MAX_BATCH_RECORDS).unwrap_or(u32::MAX),
+        build: concat!("folkmoot ", env!("CARGO_PKG_VERSION")).to_owned(),
+        region_epoch: 0,
+        region: peer.charter().region.as_bytes().to_vec(),
+    };
+    Ok(v1::Frame { step: Some(Step::Hello(hello)) })
+}
+
+/// Checks the other side's first frame against the key of the connection and our charter.
+///
+/// # Errors
+///
+/// [`HelloError`] says who is wrong about what.
+pub fn verify_hello(
+    peer: &Peer,
+    first: Option<v1::Frame>,
+    connection_key: PeerKey,
+) -> Result<Remote, HelloError> {
+    let Some(v1::Frame { step: Some(Step::Hello(hello)) }) = first else {
+        return Err(HelloError::Missing);
+    };
+    if !hello.protocol_versions.iter().any(|it| PROTOCOL_VERSIONS.contains(it)) {
+        let theirs = hello.protocol_versions.into_iter().take(8).collect();
+        return Err(HelloError::Version { theirs });
+    }
+    if hello.network != peer.network().as_str() {
+        let theirs = hello.network.chars().take(80).collect();
+        return Err(HelloError::OtherNetwork { theirs, ours: peer.network().to_string() });
+    }
+    let wrong =
+        |error: record::identity::BundleError| HelloError::Identity { what: error.to_string() };
+    let bundle = IdentityBundle::decode(&hello.identity).map_err(wrong)?;
+    let identity = bundle.verify(None, peer.network(), None).map_err(wrong)?.identity;
+    let community = identity.community();
+    if *identity.keys().transport().as_bytes() != connection_key.0 {
+        return Err(HelloError::OtherKey { community });
+    }
+    if !peer.charter().everybody().any(|it| it == community) {
+        return Err(HelloError::NotAdmitted { community });
+    }
+    let mirror = identity.keys().mirror();
+    let mirror_key = record::identity::mirror_verifier_key(peer.network(), &community, mirror);
+    Ok(Remote { community, mirror_key })
+}

@@ -1,0 +1,272 @@
+//! A running process: its peer, its ports, its tasks, and an orderly end.
+//!
+//! ```text
+//! Host::open ─▶ (the program adds its services, pages and tasks) ─▶ Host::serve ─▶ stop, drain, end
+//! ```
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{Router, extract::Request, http::StatusCode, response::IntoResponse as _};
+use proto::v1::replication_service_server::ReplicationServiceServer;
+use runtime::{
+    clock::{Clock, SystemClock},
+    files::DirLock,
+    health::Health,
+    ready::{self, ReadyLine},
+    stop::StopSignal,
+    supervisor::{Supervisor, TaskFailure},
+    telemetry::{Metrics, TelemetryError},
+};
+use tokio::net::TcpListener;
+use tonic::service::RoutesBuilder;
+use transport::{Limits, ServerTls, TlsSetupError, WebCertificate};
+
+use crate::{
+    charter::{CharterFile, CharterFileError},
+    config::Config,
+    dialler,
+    folder::{DataFolder, FolderError},
+    pages::{Problem, log_pages, operator_pages},
+    peer::{Peer, PeerError, Role},
+    services::add_services,
+};
+
+/// Why a process could not start, or ended badly.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// No charter is configured.
+    #[error(
+        "No charter is configured. Give one with --charter FILE, or set `charter` in the configuration."
+    )]
+    NoCharter,
+    /// The charter file.
+    #[error(transparent)]
+    Charter(#[from] CharterFileError),
+    /// The data folder.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The peer.
+    #[error(transparent)]
+    Peer(#[from] PeerError),
+    /// Certificates.
+    #[error(transparent)]
+    Tls(#[from] TlsSetupError),
+    /// Logs or metrics.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    /// A port is taken or not ours to take.
+    #[error(
+        "Could not listen on {address}. If another process has the port, stop it or choose another; port 0 takes a free one."
+    )]
+    Listen {
+        /// The address.
+        address: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Standard output or signals.
+    #[error("The system refused something that is needed to run.")]
+    System(#[from] std::io::Error),
+    /// A task failed.
+    #[error(transparent)]
+    Task(#[from] TaskFailure),
+    /// Reflection could not be set up.
+    #[error("The service descriptions in this program are damaged.")]
+    Reflection,
+}
+
+/// How a process is started, beside its configuration.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Manner {
+    /// Print a JSON line on standard output once the ports are open.
+    pub ready_line: bool,
+    /// Stop when standard input ends.
+    pub with_parent: bool,
+}
+
+/// A process that holds its folder and has opened its store; nobody is served yet.
+#[derive(Debug)]
+pub struct Host {
+    /// The peer.
+    pub peer: Peer,
+    /// Whether to send callers.
+    pub health: Health,
+    /// What is measured.
+    pub metrics: Metrics,
+    /// Tasks of the program; those of the host are added by [`Host::serve`].
+    pub tasks: Supervisor,
+    config: Config,
+    role: Role,
+    folder: DataFolder,
+    lock: DirLock,
+}
+
+impl Host {
+    /// Takes the folder, reads the charter and opens the store.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`] says what is wrong and what to do; nothing was changed.
+    pub async fn open(folder: DataFolder, config: Config, role: Role) -> Result<Self, HostError> {
+        let charter = CharterFile::read(config.charter.as_deref().ok_or(HostError::NoCharter)?)?;
+        let lock = folder.lock()?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let metrics = Metrics::install()?;
+        let peer = Peer::open(&folder, charter, role, clock).await?;
+        let tasks = Supervisor::new(StopSignal::on_signals()?);
+        let health = Health::starting(["ports"]);
+        Ok(Self { peer, health, metrics, tasks, config, role, folder, lock })
+    }
+
+    /// The data folder.
+    #[must_use]
+    pub fn folder(&self) -> &DataFolder {
+        &self.folder
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Serves until the stop: the services of every peer, those that `services` adds, and `pages`.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError::Listen`] if a port is taken; [`HostError::Task`] if something failed on the way.
+    pub async fn serve(
+        mut self,
+        services: impl FnOnce(&mut RoutesBuilder),
+        pages: Router,
+        manner: Manner,
+    ) -> Result<(), HostError> {
+        let app = self.app(services, pages).await?;
+        let tls = ServerTls::new(&self.peer.keys().transport, self.web_certificate()?)?;
+        let (listener, grpc) = listen(&self.config.listen).await?;
+        let limits = self.limits();
+        let stop = self.tasks.stop_signal();
+        let mut ready =
+            ReadyLine::new().with("community", self.peer.community()).with("grpc", grpc);
+        if let Some(address) = &self.config.plain {
+            let (listener, plain) = listen(address).await?;
+            ready = ready.with("plain", plain);
+            let served =
+                transport::serve_plain(listener, app.clone(), limits.clone(), stop.stopped());
+            self.tasks.spawn("plain port", served);
+        }
+        self.tasks.spawn("TLS port", transport::serve(listener, tls, app, limits, stop.stopped()));
+        self.spawn_lasting();
+        self.health.ready("ports");
+        tracing::info!(community = %self.peer.community(), %grpc, "serving");
+        if manner.ready_line {
+            ready.print()?;
+        }
+        if manner.with_parent {
+            self.tasks.spawn_finite("parent's pipe", async move {
+                ready::parent_gone().await;
+                stop.stop();
+                Ok::<(), std::convert::Infallible>(())
+            });
+        }
+        let grace = Duration::from_secs(self.config.grace_secs);
+        let ended = self.tasks.run(grace).await;
+        if let Err(error) = self.peer.store().close().await {
+            tracing::error!(%error, "the log file was not closed cleanly; nothing that was acknowledged is lost");
+        }
+        drop(self.lock);
+        Ok(ended?)
+    }
+
+    /// Tasks that every process has: growth to streams, the clock, metrics, and for a node the streams themselves.
+    fn spawn_lasting(&mut self) {
+        let stop = self.tasks.stop_signal();
+        self.tasks.spawn("growth", until(stop.clone(), self.peer.clone().spread_growth()));
+        let (ending, peer) = (stop.clone(), self.peer.clone());
+        self.tasks.spawn_finite("end of streams", async move {
+            ending.stopped().await;
+            peer.end_streams();
+            Ok::<(), std::convert::Infallible>(())
+        });
+        self.tasks.spawn("clock", until(stop.clone(), self.peer.clone().keep_time()));
+        let upkeep = self.metrics.clone().upkeep(stop.clone());
+        self.tasks.spawn("metrics", async move {
+            upkeep.await;
+            Ok::<(), std::convert::Infallible>(())
+        });
+        if self.role == Role::Node {
+            for seat in self.peer.charter().coordinators.clone() {
+                let linked = dialler::keep_linked(self.peer.clone(), seat);
+                self.tasks.spawn("stream to a coordinator", until(stop.clone(), linked));
+            }
+        }
+    }
+
+    async fn app(
+        &self,
+        services: impl FnOnce(&mut RoutesBuilder),
+        pages: Router,
+    ) -> Result<Router, HostError> {
+        let (reporter, health) = tonic_health::server::health_reporter();
+        reporter.set_serving::<ReplicationServiceServer<Peer>>().await;
+        let describe = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        };
+        let mut routes = RoutesBuilder::default();
+        routes
+            .add_service(health)
+            .add_service(describe().build_v1().map_err(|_error| HostError::Reflection)?)
+            .add_service(describe().build_v1alpha().map_err(|_error| HostError::Reflection)?);
+        add_services(&self.peer, &mut routes);
+        services(&mut routes);
+        let grpc = routes.routes().into_axum_router().reset_fallback();
+        Ok(log_pages(self.peer.clone())
+            .merge(operator_pages(self.health.clone(), self.metrics.clone()))
+            .merge(pages)
+            .merge(grpc)
+            .fallback(not_here))
+    }
+
+    fn web_certificate(&self) -> Result<Option<WebCertificate>, TlsSetupError> {
+        let files = self.config.web.as_ref();
+        files.map(|it| WebCertificate::from_pem_files(&it.chain, &it.key)).transpose()
+    }
+
+    fn limits(&self) -> Limits {
+        let grace = Duration::from_secs(self.config.grace_secs / 2);
+        let max_connections_per_address = self.config.max_connections_per_address;
+        Limits { grace, max_connections_per_address, ..Limits::default() }
+    }
+}
+
+async fn listen(address: &str) -> Result<(TcpListener, SocketAddr), HostError> {
+    let failed = |source| HostError::Listen { address: address.to_owned(), source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+/// A task that the stop ends without further ado.
+async fn until<E>(stop: StopSignal, work: impl Future<Output = Result<(), E>>) -> Result<(), E> {
+    tokio::select! {
+        () = stop.stopped() => Ok(()),
+        done = work => done,
+    }
+}
+
+/// What nobody serves: UNIMPLEMENTED to a gRPC client, 404 to everybody else.
+async fn not_here(request: Request) -> axum::response::Response {
+    let content_type = request.headers().get(axum::http::header::CONTENT_TYPE);
+    let is_grpc = content_type.is_some_and(|it| it.as_bytes().starts_with(b"application/grpc"));
+    if is_grpc {
+        return tonic::Status::unimplemented("there is no such service here").into_http();
+    }
+    let asked_with = request.method();
+    if asked_with == axum::http::Method::GET || asked_with == axum::http::Method::HEAD {
+        return Problem::not_found().into_response();
+    }
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "page.method", "Pages here are only read.")
+        .into_response()
+}

@@ -1,0 +1,31 @@
+//! What a node and a coordinator have in common: a data folder with keys, a charter, a log of their own, the logs of
+//! others, the replication stream between them, and the public pages of a log.
+//!
+//! ```text
+//! DataFolder + CharterFile ──▶ Peer ──▶ dialler ─┐
+//!                               │                ├─▶ stream (replica::Exchange over store and connection)
+//!                               └────▶ services ─┘
+//!                               └────▶ pages: /log/<id>/<era>/…, /healthz, /readyz, /metrics
+//! ```
+//!
+//! Not here: what only a node does (people, ballots, the clerk) and what only a coordinator does (feeds, exports).
+
+pub mod charter;
+pub mod config;
+pub mod dialler;
+pub mod folder;
+pub mod frames;
+pub mod hello;
+pub mod host;
+pub mod links;
+pub mod pages;
+pub mod services;
+pub mod stream;
+
+mod peer;
+
+pub use charter::{CharterFile, Seat};
+pub use config::Config;
+pub use folder::{DataFolder, Keys};
+pub use host::{Host, HostError, Manner};
+pub use peer::{Peer, PeerError, Role};

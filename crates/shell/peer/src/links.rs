@@ -1,0 +1,124 @@
+//! How the streams to others are, for status pages and commands.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use record::CommunityId;
+
+/// The stream to one community, as last seen.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct LinkState {
+    /// Whether a stream is open.
+    pub connected: bool,
+    /// Up to which size the other side holds our own log durably.
+    pub acked_size: u64,
+    /// Up to which size it has cosigned our own log.
+    pub cosigned_size: u64,
+    /// Its clock less ours when the stream began, in milliseconds, where it said so.
+    pub clock_skew_millis: Option<i64>,
+    /// What it refused last, in its words.
+    pub last_refusal: Option<String>,
+    /// Why the last attempt to connect failed.
+    pub last_error: Option<String>,
+}
+
+/// The most streams of one community at once: one or two are of use, and those of a connection that vanished are
+/// noticed only after 40 seconds. Each may take 64 MiB (see `replica::limits`).
+pub const MAX_STREAMS: usize = 8;
+
+/// All streams, by community. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Links {
+    links: Arc<Mutex<BTreeMap<CommunityId, Link>>>,
+}
+
+#[derive(Debug, Default)]
+struct Link {
+    state: LinkState,
+    n_streams: usize,
+}
+
+/// An open stream; it counts until this is dropped.
+#[derive(Debug)]
+pub struct OpenStream {
+    links: Links,
+    community: CommunityId,
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        self.links.change(self.community, |link| {
+            link.n_streams = link.n_streams.saturating_sub(1);
+            link.state.connected = 0 < link.n_streams;
+        });
+    }
+}
+
+impl Links {
+    /// Counts a stream in; `None` if the community has [`MAX_STREAMS`].
+    #[must_use]
+    pub fn open(&self, community: CommunityId) -> Option<OpenStream> {
+        let has_room = self.change(community, |link| {
+            if MAX_STREAMS <= link.n_streams {
+                return false;
+            }
+            link.n_streams += 1;
+            link.state.connected = true;
+            link.state.last_error = None;
+            true
+        });
+        has_room.then(|| OpenStream { links: self.clone(), community })
+    }
+
+    fn change<T>(&self, community: CommunityId, change: impl FnOnce(&mut Link) -> T) -> T {
+        // A panic while this is held leaves a count at most one too high.
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        change(links.entry(community).or_default())
+    }
+
+    /// Changes what is known of one stream.
+    pub fn update(&self, community: CommunityId, change: impl FnOnce(&mut LinkState)) {
+        self.change(community, |link| change(&mut link.state));
+    }
+
+    /// Every stream known, in ascending order of community.
+    #[must_use]
+    pub fn all(&self) -> Vec<(CommunityId, LinkState)> {
+        let links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        links.iter().map(|(community, link)| (*community, link.state.clone())).collect()
+    }
+
+    /// How many communities have a stream open.
+    #[must_use]
+    pub fn n_connected(&self) -> usize {
+        self.all().iter().filter(|(_, state)| state.connected).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_community_is_connected_until_the_last_of_its_streams_has_ended() {
+        let (links, community) = (Links::default(), CommunityId::from_bytes([1; 32]));
+        let old = links.open(community).unwrap();
+        let new = links.open(community).unwrap();
+        drop(old);
+        assert_eq!(links.n_connected(), 1);
+        drop(new);
+        assert_eq!(links.n_connected(), 0);
+    }
+
+    #[test]
+    fn the_ninth_stream_of_a_community_finds_no_room_until_one_ends() {
+        let (links, community) = (Links::default(), CommunityId::from_bytes([1; 32]));
+        let mut open: Vec<_> = (0..MAX_STREAMS).map(|_| links.open(community).unwrap()).collect();
+        assert!(links.open(community).is_none());
+        assert!(links.open(CommunityId::from_bytes([2; 32])).is_some());
+        open.pop();
+        assert!(links.open(community).is_some());
+    }
+}

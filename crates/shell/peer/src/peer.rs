@@ -1,0 +1,468 @@
+//! One process as others see it: its keys, its own log, and the logs that it holds.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use civic::RegionView;
+use record::{
+    CommunityId, Kind, LogName, Network,
+    commitment::Salt,
+    identity::{BundleRecord, IdentityAction, IdentityBundle, mirror_name},
+    kind::Known,
+    payload::ForkEvidence,
+};
+use replica::{Admission, ExchangeConfig, HeldLog, LogIdentity, SignedHead};
+use runtime::{clock::Clock, stop::StopSignal};
+use store::{Draft, Guard, LogRow, Mirror, OwnLog, Store, StoreConfig, StoreError};
+use tlog::{KeyName, Note};
+use tokio::sync::broadcast;
+
+use crate::{
+    charter::CharterFile,
+    folder::{DataFolder, FolderError, Keys, fresh_seed},
+    links::Links,
+};
+
+/// Why a process cannot take up its place.
+#[derive(Debug, thiserror::Error)]
+pub enum PeerError {
+    /// The data folder.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A log held here cannot be read.
+    #[error("The log {log} in the data folder is damaged: {what}. Fetch it back from your peers.")]
+    Damaged {
+        /// Which log.
+        log: LogName,
+        /// What is wrong.
+        what: String,
+    },
+    /// The charter does not name the community of this folder.
+    #[error(
+        "The charter of {region} does not name {community}, which is the community in this data folder."
+    )]
+    NotInCharter {
+        /// The region's name.
+        region: String,
+        /// The community in the folder.
+        community: CommunityId,
+    },
+    /// The folder holds the log of another community.
+    #[error("The charter is of the network {charter}, and this community was founded in another.")]
+    OtherNetwork {
+        /// The network of the charter.
+        charter: Network,
+    },
+}
+
+/// Whether a process only writes its own log, or mirrors, cosigns and files receipts as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// A community's node.
+    Node,
+    /// A region's coordinator.
+    Coordinator,
+}
+
+/// One process as others see it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    keys: Keys,
+    charter: CharterFile,
+    community: CommunityId,
+    store: Store,
+    clock: Arc<dyn Clock>,
+    links: Links,
+    exchange: ExchangeConfig,
+    identities: Mutex<BTreeMap<LogName, Arc<LogIdentity>>>,
+    /// Told when every stream is to end.
+    ending: StopSignal,
+    /// Logs of which evidence has been filed since the start.
+    accused: Mutex<BTreeSet<LogName>>,
+    grown: broadcast::Sender<Arc<Vec<HeldLog>>>,
+}
+
+/// Growths of logs that a stream may fall behind before it must read all heads anew.
+const MAX_UNHEARD_GROWTHS: usize = 256;
+
+impl Peer {
+    /// Opens the store of a data folder and, the first time, writes the genesis as record 0.
+    ///
+    /// # Errors
+    ///
+    /// [`PeerError`] says what is wrong and what to do.
+    pub async fn open(
+        folder: &DataFolder,
+        charter: CharterFile,
+        role: Role,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, PeerError> {
+        let community = folder.community()?;
+        let keys = folder.keys()?;
+        check_network(&folder.genesis()?, &charter)?;
+        check_charter(&charter, community, role)?;
+        let config = store_config(&charter, community, &keys, role, Arc::clone(&clock));
+        let own = config.own.name;
+        let store = Store::open(&folder.log_file(), config).await?;
+        let (grown, _) = broadcast::channel(MAX_UNHEARD_GROWTHS);
+        let exchange = ExchangeConfig {
+            network: charter.network().clone(),
+            admitted: Admission::Only(Arc::new(charter.everybody().collect())),
+        };
+        let peer = Self {
+            shared: Arc::new(Shared {
+                keys,
+                charter,
+                community,
+                store,
+                clock,
+                links: Links::default(),
+                exchange,
+                identities: Mutex::default(),
+                ending: StopSignal::new(),
+                accused: Mutex::default(),
+                grown,
+            }),
+        };
+        peer.begin_log(own, folder.genesis()?).await?;
+        Ok(peer)
+    }
+
+    /// Writes record 0 where there is none, and the identity bundle that rests on it.
+    async fn begin_log(&self, own: LogName, genesis: Vec<u8>) -> Result<(), PeerError> {
+        let held = self.store().log(own).await?;
+        if held.as_ref().is_none_or(|row| row.frontier.size() == 0) {
+            let draft = Draft {
+                kind: Kind::from(Known::Identity),
+                payload: genesis,
+                salt: Salt(*fresh_seed()?),
+                references: Vec::new(),
+            };
+            self.store().append(vec![draft], Guard::None).await?;
+        }
+        if held.and_then(|row| row.identity).is_none() {
+            let bundle = self.own_bundle(own).await?;
+            self.store().set_identity(own, bundle).await?;
+        }
+        Ok(())
+    }
+
+    /// The bundle of our own identity, at our newest checkpoint.
+    async fn own_bundle(&self, own: LogName) -> Result<Vec<u8>, PeerError> {
+        let damaged = |what: &str| PeerError::Damaged { log: own, what: what.to_owned() };
+        let row = self.store().log(own).await?.ok_or_else(|| damaged("it is not there"))?;
+        let (size, checkpoint) = row.checkpoint.ok_or_else(|| damaged("it has no checkpoint"))?;
+        let genesis = self.store().records(own, 0, 1).await?.into_iter().next();
+        let genesis = genesis.ok_or_else(|| damaged("record 0 is missing"))?;
+        let record = BundleRecord {
+            header: genesis.header_bytes,
+            content: genesis.content.ok_or_else(|| damaged("the genesis is missing"))?,
+            proof: self.store().inclusion_proof(own, 0, size).await?,
+        };
+        Ok(IdentityBundle { records: vec![record], checkpoint }.encode())
+    }
+
+    /// Who this process speaks for.
+    #[must_use]
+    pub fn community(&self) -> CommunityId {
+        self.shared.community
+    }
+
+    /// The log that this process writes.
+    #[must_use]
+    pub fn own_log(&self) -> LogName {
+        self.store().config().own.name
+    }
+
+    /// The network.
+    #[must_use]
+    pub fn network(&self) -> &Network {
+        self.shared.charter.network()
+    }
+
+    /// The charter of the region.
+    #[must_use]
+    pub fn charter(&self) -> &CharterFile {
+        &self.shared.charter
+    }
+
+    /// The secret keys.
+    #[must_use]
+    pub fn keys(&self) -> &Keys {
+        &self.shared.keys
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.shared.store
+    }
+
+    /// The one source of time.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.shared.clock
+    }
+
+    /// How the streams to others are.
+    #[must_use]
+    pub fn links(&self) -> &Links {
+        &self.shared.links
+    }
+
+    /// Ends every replication stream, so that a stop need not wait for them.
+    pub fn end_streams(&self) {
+        self.shared.ending.stop();
+    }
+
+    /// Completes when streams are to end.
+    pub(crate) fn streams_ending(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.shared.ending.stopped()
+    }
+
+    /// What a replication stream is opened with.
+    #[must_use]
+    pub fn exchange_config(&self) -> ExchangeConfig {
+        self.shared.exchange.clone()
+    }
+
+    /// Tells of every log that grew, ready for a stream to offer.
+    #[must_use]
+    pub fn grown(&self) -> broadcast::Receiver<Arc<Vec<HeldLog>>> {
+        self.shared.grown.subscribe()
+    }
+
+    /// Every log held, ready for a stream to offer. A damaged one is left out, and said so: the others still travel.
+    ///
+    /// # Errors
+    ///
+    /// [`PeerError::Store`] if the disk fails.
+    pub async fn held_logs(&self) -> Result<Vec<HeldLog>, PeerError> {
+        Ok(self.all_held(&self.store().logs().await?))
+    }
+
+    fn all_held(&self, rows: &[LogRow]) -> Vec<HeldLog> {
+        let known = rows.iter().filter(|row| row.identity.is_some());
+        let told = |error: &PeerError| tracing::error!(%error, "a log is left out of every stream");
+        known.filter_map(|row| self.held(row).inspect_err(told).ok()).collect()
+    }
+
+    /// A log with its identity and heads verified.
+    fn held(&self, row: &LogRow) -> Result<HeldLog, PeerError> {
+        let log = row.name;
+        let damaged = |error: replica::Fault| PeerError::Damaged { log, what: error.to_string() };
+        let identity = self.identity(row)?;
+        let open = |note: &[u8]| {
+            SignedHead::open(self.network(), log, &identity, &note.into()).map_err(damaged)
+        };
+        let note = row.checkpoint.as_ref().map(|(_, note)| note.as_slice());
+        Ok(HeldLog {
+            log,
+            frontier: row.frontier.clone(),
+            head: note.map(open).transpose()?,
+            pending: row.pending.as_deref().map(open).transpose()?,
+            cosignatures: note.map(|it| self.own_lines(it)).unwrap_or_default(),
+            identity,
+        })
+    }
+
+    /// Our own cosignature lines on a note.
+    fn own_lines(&self, note: &[u8]) -> Vec<String> {
+        let Some(mirror) = &self.store().config().own.mirror else { return Vec::new() };
+        let Ok(note) = Note::parse(note) else { return Vec::new() };
+        let ours = note.signatures().iter().filter(|line| line.name() == &mirror.name);
+        ours.map(tlog::NoteSignature::render_line).collect()
+    }
+
+    /// The verified identity of a log, verified once for each bundle.
+    fn identity(&self, row: &LogRow) -> Result<Arc<LogIdentity>, PeerError> {
+        let damaged = |what: String| PeerError::Damaged { log: row.name, what };
+        let bundle = row.identity.as_deref().ok_or_else(|| damaged("no identity".to_owned()))?;
+        // A panic while this is held cannot leave the map half-changed.
+        let mut known = self.shared.identities.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(identity) = known.get(&row.name).filter(|it| **it.bundle() == *bundle) {
+            return Ok(Arc::clone(identity));
+        }
+        let verified = LogIdentity::verify(self.network(), row.name.community, &bundle.into())
+            .map_err(|error| damaged(error.to_string()))?;
+        let verified = Arc::new(verified);
+        known.insert(row.name, Arc::clone(&verified));
+        Ok(verified)
+    }
+
+    /// The verified identity of a community whose log is held here.
+    ///
+    /// # Errors
+    ///
+    /// [`PeerError`] if the disk fails or the log is damaged.
+    pub async fn identity_of(
+        &self,
+        community: CommunityId,
+    ) -> Result<Option<Arc<LogIdentity>>, PeerError> {
+        let row = self.store().log(LogName { community, era: 0 }).await?;
+        row.filter(|it| it.identity.is_some()).map(|it| self.identity(&it)).transpose()
+    }
+
+    /// Passes every commit on to the streams, each head verified once for all of them. Runs until the store closes.
+    ///
+    /// # Errors
+    ///
+    /// [`PeerError::Store`] if the disk cannot be read.
+    pub async fn spread_growth(self) -> Result<(), PeerError> {
+        let mut commits = self.store().commits();
+        loop {
+            let logs = match commits.recv().await {
+                Ok(commit) => {
+                    let mut logs = Vec::with_capacity(commit.heads.len());
+                    for head in &commit.heads {
+                        if let Some(row) = self.store().log(head.log).await? {
+                            logs.push(row);
+                        }
+                    }
+                    logs
+                }
+                Err(broadcast::error::RecvError::Lagged(_)) => self.store().logs().await?,
+                Err(broadcast::error::RecvError::Closed) => return Ok(()),
+            };
+            // Nobody listening is no fault.
+            let _ = self.shared.grown.send(Arc::new(self.all_held(&logs)));
+        }
+    }
+
+    /// Lets the clock change the register whenever something is due. Runs until the store closes. A fault of the disk,
+    /// a full one above all, is tried again within the minute.
+    ///
+    /// # Errors
+    ///
+    /// [`PeerError::Store`] if the disk cannot be read.
+    pub async fn keep_time(self) -> Result<(), PeerError> {
+        let mut commits = self.store().commits();
+        let mut due = self.store().next_deadline().await?;
+        loop {
+            let now = self.clock().now_millis();
+            let wait = due.map(|at| std::time::Duration::from_millis(at.0.saturating_sub(now)));
+            if wait.is_some_and(|it| it.is_zero()) {
+                due = match self.store().tick().await {
+                    Ok(()) => self.store().next_deadline().await?.filter(|next| Some(*next) != due),
+                    Err(StoreError::Closing) => return Ok(()),
+                    // The store has told of it.
+                    Err(_fault) => None,
+                };
+                continue;
+            }
+            // A clock that is set forward is noticed within the minute.
+            let wait = wait.unwrap_or(ONE_MINUTE).min(ONE_MINUTE);
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {
+                    due = self.store().next_deadline().await?;
+                }
+                commit = commits.recv() => match commit {
+                    Ok(commit) => due = commit.next_deadline,
+                    Err(broadcast::error::RecvError::Lagged(_)) => due = self.store().next_deadline().await?,
+                    Err(broadcast::error::RecvError::Closed) => return Ok(()),
+                },
+            }
+        }
+    }
+
+    /// Keeps evidence of a fork in our own log, once.
+    ///
+    /// # Errors
+    ///
+    /// [`PeerError`] if it cannot be written.
+    pub async fn file_evidence(&self, evidence: ForkEvidence) -> Result<(), PeerError> {
+        let log = LogName { community: evidence.community, era: evidence.era };
+        let is_new = self.shared.accused.lock().unwrap_or_else(PoisonError::into_inner).insert(log);
+        if !is_new {
+            return Ok(());
+        }
+        let filed = self.write_evidence(evidence).await;
+        if filed.is_err() {
+            self.shared.accused.lock().unwrap_or_else(PoisonError::into_inner).remove(&log);
+        }
+        filed
+    }
+
+    async fn write_evidence(&self, evidence: ForkEvidence) -> Result<(), PeerError> {
+        let log = LogName { community: evidence.community, era: evidence.era };
+        tracing::warn!(%log, "a log has signed two heads that cannot both be true; the evidence is kept in our own log");
+        let draft = Draft {
+            kind: Kind::from(Known::Evidence),
+            payload: proto::payload::encode(&record::Payload::Evidence(evidence)),
+            salt: Salt(*fresh_seed()?),
+            references: Vec::new(),
+        };
+        self.store().append(vec![draft], Guard::None).await?;
+        Ok(())
+    }
+}
+
+/// How long a wait may be before the clock is looked at again.
+const ONE_MINUTE: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// The founding bytes name a network; whether they are sound is found when their record is verified.
+fn check_network(genesis: &[u8], charter: &CharterFile) -> Result<(), PeerError> {
+    match IdentityAction::decode(genesis) {
+        Ok(IdentityAction::Genesis(it)) if it.network != *charter.network() => {
+            Err(PeerError::OtherNetwork { charter: charter.network().clone() })
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+fn check_charter(
+    charter: &CharterFile,
+    community: CommunityId,
+    role: Role,
+) -> Result<(), PeerError> {
+    let seats = match role {
+        Role::Node => &charter.founders,
+        Role::Coordinator => &charter.coordinators,
+    };
+    if seats.iter().any(|seat| seat.id == community) {
+        return Ok(());
+    }
+    let region = charter.charter.name().as_str().to_owned();
+    Err(PeerError::NotInCharter { region, community })
+}
+
+#[expect(clippy::expect_used, reason = "the sentence is true of every network name")]
+fn store_config(
+    charter: &CharterFile,
+    community: CommunityId,
+    keys: &Keys,
+    role: Role,
+    clock: Arc<dyn Clock>,
+) -> StoreConfig {
+    let mirror = || Mirror {
+        name: KeyName::parse(&mirror_name(charter.network(), &community))
+            .expect("DNS names, base32 and slashes make a key name"),
+        key: keys.mirror.clone(),
+    };
+    StoreConfig {
+        network: charter.network().clone(),
+        region: RegionView {
+            region: charter.region,
+            members: charter.founders.iter().map(|seat| seat.id).collect(),
+            ocid_prefix: None,
+        },
+        coordinators: charter.coordinators.iter().map(|seat| seat.id).collect(),
+        n_receipts: usize::try_from(charter.charter.receipts_needed()).unwrap_or(1),
+        own: OwnLog {
+            name: LogName { community, era: 0 },
+            log_key: keys.log.clone(),
+            mirror: (role == Role::Coordinator).then(mirror),
+        },
+        clock,
+    }
+}

@@ -1,0 +1,338 @@
+//! One replication stream: carries out what `replica` says, on a store and a connection.
+//!
+//! ```text
+//! frames in ─┐                       ┌─▶ frames out (a queue; batches wait until it is short)
+//! growth    ─┼─▶ Exchange ─ outputs ─┼─▶ store: accept, in order      ─ Durable ─┐
+//! answers   ─┘      ▲                └─▶ store: batch, root (readers) ─ Loaded ──┤
+//!                   └────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! Both sides keep reading while they wait to send, so that two full queues never wait for each other.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use proto::v1;
+use record::limits::{MAX_BATCH_BYTES, MAX_BATCH_RECORDS};
+use replica::{Ack, Exchange, Frame, HeldLog, Input, Output, RawRecord};
+use store::{Accepted, BatchLimits, Incoming, StoreError};
+use tokio::sync::{broadcast, mpsc};
+use tokio_stream::{Stream, StreamExt as _};
+use tonic::Status;
+
+use crate::{
+    frames::{FrameError, parse_frame, render_frame},
+    hello::Remote,
+    peer::{Peer, PeerError},
+};
+
+/// A loaded batch is put into the queue only while it holds fewer frames than this.
+const SHORT_QUEUE: usize = 4;
+/// A queue longer than this belongs to a peer that sends and never reads.
+const MAX_QUEUE: usize = 4 * 1024;
+
+/// Why a stream ended.
+#[derive(Debug, thiserror::Error)]
+pub enum StreamEnd {
+    /// The other side ended it.
+    #[error("the other side ended the stream")]
+    Finished,
+    /// The connection failed.
+    #[error("the connection failed: {}", .0.message())]
+    Connection(Status),
+    /// The other side sent what cannot be read.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// The rules of the exchange ended it.
+    #[error("{detail}")]
+    Closed {
+        /// The stable reason.
+        reason: &'static str,
+        /// A sentence for a person.
+        detail: String,
+    },
+    /// The other side sends and never reads.
+    #[error("the other side does not read what it asked for")]
+    NotReading,
+    /// This process is stopping.
+    #[error("this side is stopping")]
+    Stopping,
+    /// Something here failed.
+    #[error(transparent)]
+    Here(#[from] PeerError),
+}
+
+impl From<StoreError> for StreamEnd {
+    fn from(error: StoreError) -> Self {
+        Self::Here(error.into())
+    }
+}
+
+impl StreamEnd {
+    /// How a server ends the call.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        match self {
+            Self::Finished => Status::ok(""),
+            Self::Connection(status) => status.clone(),
+            Self::Frame(error) => Status::invalid_argument(error.to_string()),
+            Self::Closed { reason, detail } => {
+                Status::failed_precondition(format!("{reason}: {detail}"))
+            }
+            Self::NotReading => Status::resource_exhausted(self.to_string()),
+            Self::Stopping => Status::unavailable(self.to_string()),
+            // What failed here is ours to know.
+            Self::Here(_) => Status::unavailable("this side cannot go on; try again later"),
+        }
+    }
+}
+
+/// Runs a stream to its end. The Hellos have been exchanged.
+///
+/// # Errors
+///
+/// [`StreamEnd`] says why; there is no other way to end.
+pub async fn run(
+    peer: &Peer,
+    remote: &Remote,
+    frames: impl Stream<Item = Result<v1::Frame, Status>>,
+    out: mpsc::Sender<v1::Frame>,
+) -> Result<(), StreamEnd> {
+    tokio::pin!(frames);
+    // Before the heads are read, so that no growth falls between.
+    let mut grown = peer.grown();
+    let held = peer.held_logs().await?;
+    let (exchange, first) = Exchange::new(peer.exchange_config(), held);
+    let (answers, mut answered) = mpsc::unbounded_channel();
+    let mut stream = ReplicationStream {
+        peer,
+        remote,
+        exchange,
+        answers,
+        queue: VecDeque::new(),
+        loaded: VecDeque::new(),
+    };
+    stream.carry_out(first).await?;
+    loop {
+        let has_frames = !stream.queue.is_empty();
+        tokio::select! {
+            permit = out.reserve(), if has_frames => {
+                let permit = permit.map_err(|_closed| StreamEnd::Finished)?;
+                if let Some(frame) = stream.queue.pop_front() {
+                    permit.send(render_frame(frame));
+                }
+            }
+            () = peer.streams_ending() => return Err(StreamEnd::Stopping),
+            Some(answer) = answered.recv() => stream.on_answer(answer).await?,
+            growth = grown.recv() => stream.on_growth(growth).await?,
+            frame = frames.next() => match frame {
+                Some(Ok(frame)) => stream.handle(Input::Frame(parse_frame(frame)?)).await?,
+                Some(Err(status)) => return Err(StreamEnd::Connection(status)),
+                None => return Err(StreamEnd::Finished),
+            },
+        }
+        stream.release_loaded().await?;
+        if MAX_QUEUE < stream.queue.len() {
+            return Err(StreamEnd::NotReading);
+        }
+    }
+}
+
+struct ReplicationStream<'a> {
+    peer: &'a Peer,
+    remote: &'a Remote,
+    exchange: Exchange,
+    answers: mpsc::UnboundedSender<Input>,
+    queue: VecDeque<Frame>,
+    /// Batches that wait until the queue is short.
+    loaded: VecDeque<Input>,
+}
+
+impl ReplicationStream<'_> {
+    async fn handle(&mut self, input: Input) -> Result<(), StreamEnd> {
+        let outputs = self.exchange.handle(input);
+        self.carry_out(outputs).await
+    }
+
+    async fn on_answer(&mut self, answer: Input) -> Result<(), StreamEnd> {
+        if matches!(answer, Input::Loaded(_)) {
+            self.loaded.push_back(answer);
+            return Ok(());
+        }
+        self.handle(answer).await
+    }
+
+    async fn release_loaded(&mut self) -> Result<(), StreamEnd> {
+        while self.queue.len() < SHORT_QUEUE {
+            let Some(loaded) = self.loaded.pop_front() else { break };
+            self.handle(loaded).await?;
+        }
+        Ok(())
+    }
+
+    async fn on_growth(
+        &mut self,
+        growth: Result<Arc<Vec<HeldLog>>, broadcast::error::RecvError>,
+    ) -> Result<(), StreamEnd> {
+        let grown = match growth {
+            Ok(grown) => grown,
+            Err(broadcast::error::RecvError::Lagged(_)) => Arc::new(self.peer.held_logs().await?),
+            Err(broadcast::error::RecvError::Closed) => return Err(StoreError::Closing.into()),
+        };
+        for held in grown.iter() {
+            self.handle(Input::LocalHead(Box::new(held.clone()))).await?;
+        }
+        Ok(())
+    }
+
+    async fn carry_out(&mut self, outputs: Vec<Output>) -> Result<(), StreamEnd> {
+        for output in outputs {
+            match output {
+                Output::Send(frame) => self.queue.push_back(frame),
+                Output::Load { .. } | Output::CheckRoot { .. } => self.read(output),
+                Output::Store(batch) => self.store(batch).await?,
+                Output::Evidence(evidence) => self.peer.file_evidence(evidence).await?,
+                Output::Acked { log, size, cosignatures } => {
+                    self.on_acked(Ack { log, size, cosignatures }).await?;
+                }
+                Output::Refused(refusal) => {
+                    let community = self.remote.community;
+                    let (reason, detail) = (&refusal.reason, &refusal.detail);
+                    tracing::warn!(%community, %reason, %detail, "the other side refused something");
+                    let told = format!("{reason}: {detail}");
+                    self.peer.links().update(community, |link| link.last_refusal = Some(told));
+                }
+                Output::Close { reason, detail } => {
+                    return Err(StreamEnd::Closed { reason, detail });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks the store's readers; the answer comes back as an input.
+    fn read(&self, output: Output) {
+        let (store, answers) = (self.peer.store().clone(), self.answers.clone());
+        tokio::spawn(async move {
+            let answer = match output {
+                Output::Load { log, start, max_records, max_bytes, tree_size } => {
+                    let max_records = usize::try_from(max_records).unwrap_or(MAX_BATCH_RECORDS);
+                    let limits = BatchLimits {
+                        max_records: max_records.min(MAX_BATCH_RECORDS),
+                        max_bytes: max_bytes.min(MAX_BATCH_BYTES),
+                    };
+                    match store.batch(log, start, limits, tree_size).await {
+                        Ok(batch) => Input::Loaded(replica::Batch {
+                            log,
+                            start,
+                            records: batch.records.into_iter().map(raw).collect(),
+                            tree_size,
+                            proof: batch.proof,
+                        }),
+                        Err(error) => not_loaded(log, &error),
+                    }
+                }
+                Output::CheckRoot { log, size } => match store.root_at(log, size).await {
+                    Ok(root) => Input::RootAt { log, size, root },
+                    Err(error) => not_loaded(log, &error),
+                },
+                Output::Send(_)
+                | Output::Store(_)
+                | Output::Evidence(_)
+                | Output::Acked { .. }
+                | Output::Refused(_)
+                | Output::Close { .. } => return,
+            };
+            // A stream that has ended needs no answer.
+            let _ = answers.send(answer);
+        });
+    }
+
+    /// Hands a batch to the writer, in order; the answer comes back as an input.
+    async fn store(&self, batch: replica::Store) -> Result<(), StreamEnd> {
+        let completes = batch.completes_checkpoint();
+        let replica::Store { log, start, records, frontier, checkpoint, identity, .. } = batch;
+        let incoming = Incoming {
+            log,
+            start,
+            records,
+            frontier,
+            checkpoint,
+            completes,
+            identity: identity.map(|it| it.bundle().to_vec()),
+        };
+        let (durable, answers) = (self.peer.store().accept(incoming).await?, self.answers.clone());
+        tokio::spawn(async move {
+            let answer = match durable.await {
+                Ok(Accepted { size, cosignatures }) => Input::Durable { log, size, cosignatures },
+                Err(error) => {
+                    let reason =
+                        if error.is_disk_full() { "store.disk_full" } else { "store.failed" };
+                    let detail = "the records could not be stored here; nothing of them was kept";
+                    tracing::error!(%log, %error, "records of another log were not stored");
+                    Input::NotStored { log, reason, detail: detail.to_owned() }
+                }
+            };
+            let _ = answers.send(answer);
+        });
+        Ok(())
+    }
+
+    /// The other side holds a log of ours: notes how far, and keeps its cosignature once that verifies.
+    async fn on_acked(&self, ack: Ack) -> Result<(), StreamEnd> {
+        let Ack { log, size, cosignatures } = ack;
+        let is_own = log == self.peer.own_log();
+        if is_own {
+            let at_least =
+                |link: &mut crate::links::LinkState| link.acked_size = link.acked_size.max(size);
+            self.peer.links().update(self.remote.community, at_least);
+        }
+        let verified = self.verified_lines(log, size, cosignatures).await?;
+        if verified.is_empty() {
+            return Ok(());
+        }
+        self.peer.store().add_cosignatures(log, size, verified).await?;
+        if is_own {
+            let at_least = |link: &mut crate::links::LinkState| {
+                link.cosigned_size = link.cosigned_size.max(size)
+            };
+            self.peer.links().update(self.remote.community, at_least);
+        }
+        Ok(())
+    }
+
+    /// Those of the lines that are this peer's own cosignature on the checkpoint of this size.
+    async fn verified_lines(
+        &self,
+        log: record::LogName,
+        size: u64,
+        lines: Vec<String>,
+    ) -> Result<Vec<String>, StreamEnd> {
+        let row = self.peer.store().log(log).await?;
+        let Some((_, note)) = row.and_then(|it| it.checkpoint).filter(|(held, _)| *held == size)
+        else {
+            return Ok(Vec::new());
+        };
+        let Ok(note) = tlog::Note::parse(&note) else { return Ok(Vec::new()) };
+        let verifies = |line: &String| {
+            tlog::NoteSignature::parse_line(line).is_ok_and(|line| {
+                tlog::verify_cosignature(note.text(), &line, &self.remote.mirror_key).is_ok()
+            })
+        };
+        let (good, bad): (Vec<_>, Vec<_>) = lines.into_iter().partition(verifies);
+        if !bad.is_empty() {
+            let community = self.remote.community;
+            tracing::warn!(%community, n_lines = bad.len(), "an ack came with cosignatures that do not verify; they were left out");
+        }
+        Ok(good)
+    }
+}
+
+fn raw(record: store::StoredRecord) -> RawRecord {
+    RawRecord { header: record.header_bytes, content: record.content }
+}
+
+fn not_loaded(log: record::LogName, error: &StoreError) -> Input {
+    tracing::error!(%log, %error, "records could not be read");
+    let detail = "the records could not be read here".to_owned();
+    Input::NotLoaded { log, reason: "store.failed", detail }
+}

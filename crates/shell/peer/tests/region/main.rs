@@ -1,0 +1,15 @@
+//! Real peers in one process, over TLS on loopback ports.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test crate: a panic is the failure report"
+)]
+
+mod batches;
+mod forks;
+mod hellos;
+mod pages;
+mod travel;
+mod world;

@@ -1,0 +1,354 @@
+//! Records of other logs, already verified, and the checkpoints that they complete.
+
+use std::sync::Arc;
+
+use record::{Header, LogName, VerifiedRecord};
+use sqlx::{AssertSqlSafe, Sqlite, query::Query, sqlite::SqliteArguments};
+use tlog::{Checkpoint, Frontier, Note, NoteSignature, cosign};
+
+use crate::{
+    error::StoreError,
+    logs::{LogRow, place_of},
+    proofs, register, rows,
+    writer::{CommittedHead, Scope},
+};
+
+/// Records that continue a log, verified by `replica` against a signed checkpoint.
+#[derive(Debug, Clone)]
+pub struct Incoming {
+    /// Which log.
+    pub log: LogName,
+    /// The index of the first record.
+    pub start: u64,
+    /// The records, in order.
+    pub records: Vec<VerifiedRecord>,
+    /// The tree after them.
+    pub frontier: Frontier,
+    /// The signed checkpoint against which they were verified.
+    pub checkpoint: Arc<[u8]>,
+    /// Whether they complete it.
+    pub completes: bool,
+    /// The log's identity bundle, when it is seen for the first time.
+    pub identity: Option<Vec<u8>>,
+}
+
+/// What is held after the commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// The log's size.
+    pub size: u64,
+    /// Our cosignature lines on the checkpoint that was completed.
+    pub cosignatures: Vec<String>,
+}
+
+/// Stores records that continue a log. What is held already is passed over.
+///
+/// Everything is compared with what is held before anything is written: two streams may have verified records of one
+/// log against two heads that contradict each other, and only the first may be believed, let alone cosigned.
+pub(crate) async fn accept(
+    scope: &mut Scope<'_>,
+    incoming: Incoming,
+) -> Result<Accepted, StoreError> {
+    let Incoming { log, start, mut records, frontier, checkpoint, completes, identity } = incoming;
+    let tail = scope.tails.get(scope.tx, log).await?;
+    let held = tail.map(|it| it.row.clone());
+    let size = held.as_ref().map_or(0, |it| it.frontier.size());
+    if frontier.size() <= size {
+        compare(scope, held.as_ref(), &frontier).await?;
+        records.clear();
+    } else {
+        let n_held = size.checked_sub(start).and_then(|it| usize::try_from(it).ok());
+        let n_held =
+            n_held.filter(|n| *n < records.len()).ok_or(StoreError::Gap { start, size })?;
+        records.drain(..n_held);
+        must_lead_to(held.as_ref(), &records, &frontier)?;
+    }
+    let completed = match completes {
+        true => Some(Completed::of(scope, held.as_ref(), &frontier, &checkpoint)?),
+        false => None,
+    };
+    let known = scope.tails.get_or_begin(scope.tx, log, identity.as_deref()).await?;
+    if let Some(bundle) = identity.filter(|it| known.row.identity.as_ref() != Some(it)) {
+        set_identity(scope, log, bundle).await?;
+    }
+    if !records.is_empty() {
+        let pending = (!completes).then(|| checkpoint.to_vec());
+        store_records(scope, log, records, pending).await?;
+    }
+    let size = size.max(frontier.size());
+    let Some(completed) = completed else { return Ok(Accepted { size, cosignatures: Vec::new() }) };
+    completed.keep(scope, log).await
+}
+
+/// Whether the tree that is held began with this one.
+async fn compare(
+    scope: &mut Scope<'_>,
+    held: Option<&LogRow>,
+    frontier: &Frontier,
+) -> Result<(), StoreError> {
+    let same = match held {
+        None => true,
+        Some(row) if row.frontier.size() == frontier.size() => row.frontier == *frontier,
+        Some(row) => {
+            proofs::root_at(scope.tx, row.log_no, frontier.size()).await? == frontier.root()
+        }
+    };
+    if same { Ok(()) } else { Err(StoreError::other_tree(frontier.size())) }
+}
+
+/// Whether these records turn the tree that is held into the one that was verified.
+fn must_lead_to(
+    held: Option<&LogRow>,
+    records: &[VerifiedRecord],
+    frontier: &Frontier,
+) -> Result<(), StoreError> {
+    let mut grown = held.map(|it| it.frontier.clone()).unwrap_or_default();
+    records.iter().for_each(|record| grown.push(record.id().leaf()));
+    if grown == *frontier { Ok(()) } else { Err(StoreError::other_tree(frontier.size())) }
+}
+
+/// A checkpoint of which every record is held, as it will be kept.
+struct Completed {
+    checkpoint: Checkpoint,
+    /// With the signatures that are kept: the log's own, ours, those that came before, those that came now.
+    note: Vec<u8>,
+    ours: Option<NoteSignature>,
+    /// Whether it is newer than the newest so far, or has more signatures.
+    is_news: bool,
+    /// Whether it covers more than the newest so far.
+    is_newer: bool,
+}
+
+impl Completed {
+    /// Cosigns, if we are a mirror. A checkpoint that we have cosigned already keeps that cosignature.
+    fn of(
+        scope: &Scope<'_>,
+        held: Option<&LogRow>,
+        frontier: &Frontier,
+        note: &[u8],
+    ) -> Result<Self, StoreError> {
+        let malformed = || StoreError::Invalid {
+            reason: "note.malformed",
+            detail: "The checkpoint is not a note of a checkpoint.".to_owned(),
+        };
+        let came = Note::parse(note).ok().ok_or_else(malformed)?;
+        let checkpoint = Checkpoint::parse_text(came.text()).ok().ok_or_else(malformed)?;
+        if (checkpoint.size, checkpoint.root) != (frontier.size(), frontier.root()) {
+            return Err(StoreError::other_tree(frontier.size()));
+        }
+        let newest = held.and_then(|it| it.checkpoint.as_ref());
+        let newest_size = newest.map(|(size, _)| *size);
+        let kept = newest.filter(|(size, _)| *size == checkpoint.size);
+        let kept = kept.and_then(|(_, note)| Note::parse(note).ok());
+        let kept_lines = kept.iter().flat_map(Note::signatures);
+        let mirror = scope.config.own.mirror.as_ref();
+        let ours = match mirror {
+            None => None,
+            Some(mirror) => match kept_lines.clone().find(|it| *it.name() == mirror.name) {
+                Some(line) => Some(line.clone()),
+                None => {
+                    let at = scope.now.unix_seconds();
+                    Some(
+                        cosign(&checkpoint, &mirror.name, &mirror.key, at)
+                            .ok()
+                            .ok_or_else(malformed)?,
+                    )
+                }
+            },
+        };
+        let lines = ours.iter().chain(kept_lines).chain(came.signatures());
+        let signed = with_lines(&came, lines)?;
+        let is_newer = newest_size.is_none_or(|size| size < checkpoint.size);
+        let is_same = newest.is_some_and(|(_, note)| *note == signed);
+        let is_news = newest_size.is_none_or(|size| size <= checkpoint.size) && !is_same;
+        Ok(Self { checkpoint, note: signed, ours, is_news, is_newer })
+    }
+
+    async fn keep(self, scope: &mut Scope<'_>, log: LogName) -> Result<Accepted, StoreError> {
+        let Self { checkpoint: Checkpoint { size, root, .. }, note, ours, is_news, is_newer } =
+            self;
+        let held = &scope.tails.get_or_begin(scope.tx, log, None).await?.row;
+        let frontier = held.frontier.clone();
+        let accepted = Accepted {
+            size: frontier.size(),
+            cosignatures: ours.iter().map(NoteSignature::render_line).collect(),
+        };
+        if is_news {
+            store_checkpoint(scope, log, size, &note).await?;
+            let head = CommittedHead { log, frontier, size, checkpoint: note.into() };
+            scope.group.heads.insert(log, head);
+        }
+        if is_newer {
+            scope.group.received.insert(log, (size, root));
+        }
+        Ok(accepted)
+    }
+}
+
+/// Signatures kept on a checkpoint: as many as C2SP asks every reader to accept.
+const MAX_KEPT_SIGNATURES: usize = 16;
+
+/// The note with the log's own signature and then these, each signer's first; what is beyond the limit is left out.
+fn with_lines<'a>(
+    note: &'a Note,
+    lines: impl Iterator<Item = &'a NoteSignature>,
+) -> Result<Vec<u8>, StoreError> {
+    let origin = note.text().lines().next().unwrap_or_default();
+    let own = note.signatures().iter().filter(|it| it.name().as_str() == origin);
+    let mut signatures: Vec<NoteSignature> = Vec::new();
+    for line in own.chain(lines) {
+        let is_there =
+            |it: &NoteSignature| it.key_id() == line.key_id() && it.name() == line.name();
+        if signatures.len() < MAX_KEPT_SIGNATURES && !signatures.iter().any(is_there) {
+            signatures.push(line.clone());
+        }
+    }
+    let too_large = |error: tlog::note::NoteError| StoreError::Invalid {
+        reason: "note.too_large",
+        detail: format!("The signatures on the checkpoint leave no room for ours: {error}."),
+    };
+    Ok(Note::new(note.text().to_owned(), signatures).map_err(too_large)?.render().into_bytes())
+}
+
+/// Adds cosignatures to the newest checkpoint, if it still has this size.
+pub(crate) async fn add_cosignatures(
+    scope: &mut Scope<'_>,
+    log: LogName,
+    size: u64,
+    lines: &[String],
+) -> Result<(), StoreError> {
+    let malformed = |error: tlog::note::NoteError| StoreError::Invalid {
+        reason: "note.malformed",
+        detail: format!("A cosignature is not a signature line: {error}."),
+    };
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<NoteSignature> = lines
+        .iter()
+        .map(|line| NoteSignature::parse_line(line).map_err(malformed))
+        .collect::<Result<_, _>>()?;
+    let Some(tail) = scope.tails.get(scope.tx, log).await? else { return Ok(()) };
+    let Some((held_size, note)) = tail.row.checkpoint.clone() else { return Ok(()) };
+    if held_size != size {
+        return Ok(());
+    }
+    let frontier = tail.row.frontier.clone();
+    let note = Note::parse(&note).ok().ok_or(StoreError::Damaged { what: "a checkpoint" })?;
+    let signed = with_lines(&note, lines.iter().chain(note.signatures()))?;
+    store_checkpoint(scope, log, size, &signed).await?;
+    let head = CommittedHead { log, frontier, size, checkpoint: signed.into() };
+    scope.group.heads.insert(log, head);
+    Ok(())
+}
+
+/// Makes a note the newest checkpoint of a log.
+pub(crate) async fn store_checkpoint(
+    scope: &mut Scope<'_>,
+    log: LogName,
+    size: u64,
+    note: &[u8],
+) -> Result<(), StoreError> {
+    let tail = scope.tails.get_or_begin(scope.tx, log, None).await?;
+    tail.row.checkpoint = Some((size, note.to_vec()));
+    let log_no = tail.row.log_no;
+    sqlx::query("UPDATE logs SET checkpoint = $2, checkpoint_size = $3 WHERE log_no = $1")
+        .bind(log_no)
+        .bind(note.to_vec())
+        .bind(rows::to_i64(size)?)
+        .execute(&mut *scope.tx)
+        .await
+        .map_err(StoreError::storage("storing a checkpoint"))?;
+    Ok(())
+}
+
+/// Keeps the identity bundle of a log.
+pub(crate) async fn set_identity(
+    scope: &mut Scope<'_>,
+    log: LogName,
+    bundle: Vec<u8>,
+) -> Result<(), StoreError> {
+    let Some(tail) = scope.tails.get(scope.tx, log).await? else {
+        return Err(StoreError::NotFound { what: format!("log of {}", log.community) });
+    };
+    tail.row.identity = Some(bundle.clone());
+    let log_no = tail.row.log_no;
+    sqlx::query("UPDATE logs SET identity = $2 WHERE log_no = $1")
+        .bind(log_no)
+        .bind(bundle)
+        .execute(&mut *scope.tx)
+        .await
+        .map_err(StoreError::storage("keeping an identity"))?;
+    Ok(())
+}
+
+/// Rows in one INSERT: past this the statement's own cost no longer shows.
+const ROWS_PER_INSERT: usize = 64;
+
+/// Appends verified records to a log: rows, tiles, frontier and register.
+pub(crate) async fn store_records(
+    scope: &mut Scope<'_>,
+    log: LogName,
+    records: Vec<VerifiedRecord>,
+    pending: Option<Vec<u8>>,
+) -> Result<(), StoreError> {
+    let storage = StoreError::storage("storing records");
+    let tail = scope.tails.get_or_begin(scope.tx, log, None).await?;
+    let (log_no, first) = (tail.row.log_no, tail.row.frontier.size());
+    let leaves: Vec<_> = records.iter().map(|record| record.id().leaf()).collect();
+    tail.grow(scope.tx, &leaves).await?;
+    let frontier = tail.row.frontier.to_bytes();
+    tail.row.pending.clone_from(&pending);
+    sqlx::query("UPDATE logs SET frontier = $2, pending = $3 WHERE log_no = $1")
+        .bind(log_no)
+        .bind(frontier)
+        .bind(pending)
+        .execute(&mut *scope.tx)
+        .await
+        .map_err(&storage)?;
+    for (index, record) in (first..).zip(&records) {
+        register::note(scope, place_of(log_no, index)?, record).await?;
+    }
+    let mut place = place_of(log_no, first)?;
+    let mut records = records.into_iter();
+    while 0 < records.len() {
+        let n_rows = rows_in_next(records.len());
+        let mut insert = insert_of(n_rows);
+        for record in records.by_ref().take(n_rows) {
+            insert = bind_record(insert, place, record);
+            place += 1;
+        }
+        insert.execute(&mut *scope.tx).await.map_err(&storage)?;
+    }
+    Ok(())
+}
+
+/// Powers of two up to [`ROWS_PER_INSERT`], so that there are only seven statements to prepare.
+fn rows_in_next(n_left: usize) -> usize {
+    let largest = 1 << n_left.max(1).ilog2();
+    ROWS_PER_INSERT.min(largest)
+}
+
+fn insert_of<'q>(n_rows: usize) -> Query<'q, Sqlite, SqliteArguments> {
+    let mut sql =
+        String::from("INSERT INTO records (place, header, salt, payload) VALUES (?, ?, ?, ?)");
+    for _ in 1..n_rows {
+        sql.push_str(", (?, ?, ?, ?)");
+    }
+    sqlx::query(AssertSqlSafe(sql))
+}
+
+fn bind_record(
+    insert: Query<'_, Sqlite, SqliteArguments>,
+    place: i64,
+    record: VerifiedRecord,
+) -> Query<'_, Sqlite, SqliteArguments> {
+    let (_, header_bytes, content) = record.into_parts();
+    let (salt, payload) = content.map(|it| (it.salt.0.to_vec(), it.payload)).unzip();
+    insert.bind(place).bind(header_bytes).bind(salt).bind(payload)
+}
+
+/// The header of a stored record.
+pub(crate) fn stored_header(bytes: &[u8]) -> Result<Header, StoreError> {
+    Header::decode(bytes).ok().ok_or(StoreError::Damaged { what: "a header" })
+}

@@ -1,0 +1,177 @@
+//! Public logs and the register in one SQLite file.
+//!
+//! ```text
+//! append (own log) ─┐                        ┌─ records, tiles, checkpoint
+//! accept (others')  ├─▶ writer, group commit ┼─ receipt of a coordinator, in its own log
+//! cosigned, tick   ─┘   one transaction      └─ register: cases refolded, feed items
+//! ```
+//!
+//! One task writes; many readers read. What a job's answer says is durable: WAL with `synchronous=FULL`. A job that
+//! breaks a rule is refused before anything is written for it, or rolled back alone; a fault of the disk fails the
+//! whole group, and nothing of it is kept.
+//!
+//! Not here: verification of what others sent (`replica`), the rules (`civic`), people and ballots (`ballotbox`).
+
+mod accept;
+mod append;
+mod connection;
+mod error;
+mod jobs;
+mod load;
+mod logs;
+mod proofs;
+mod read;
+mod read_register;
+mod receipts;
+mod register;
+mod rows;
+mod writer;
+
+use std::{
+    path::Path,
+    sync::{Arc, atomic::AtomicU32},
+};
+
+use civic::RegionView;
+use ed25519_dalek::SigningKey;
+use record::{CommunityId, LogName, Network};
+use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
+use tlog::KeyName;
+use tokio::sync::{Semaphore, broadcast, mpsc};
+
+use crate::connection::WriteFile;
+
+pub use accept::{Accepted, Incoming};
+pub use append::{Appended, Draft, Guard, Reference};
+pub use error::StoreError;
+pub use logs::LogRow;
+pub use read::{BatchLimits, FeedItem, Position, StoredBatch, StoredRecord, WordsRow};
+pub use read_register::CaseRow;
+pub use writer::{Commit, CommittedHead};
+
+/// What the store must know besides the file.
+#[derive(Clone)]
+pub struct StoreConfig {
+    /// The network of every log here.
+    pub network: Network,
+    /// The region whose register is kept.
+    pub region: RegionView,
+    /// Coordinators whose receipts count.
+    pub coordinators: Vec<CommunityId>,
+    /// How many distinct coordinators' receipts a deadline needs.
+    pub n_receipts: usize,
+    /// The log that this process writes.
+    pub own: OwnLog,
+    /// The one source of time.
+    pub clock: Arc<dyn runtime::clock::Clock>,
+}
+
+/// The log that this process writes, and what it signs with.
+#[derive(Clone)]
+pub struct OwnLog {
+    /// Its name.
+    pub name: LogName,
+    /// The key that signs its checkpoints.
+    pub log_key: SigningKey,
+    /// A coordinator cosigns what it holds and files receipts; a node does not.
+    pub mirror: Option<Mirror>,
+}
+
+/// The key with which a mirror cosigns.
+#[derive(Clone)]
+pub struct Mirror {
+    /// The cosigner's name in signature lines.
+    pub name: KeyName,
+    /// Its key.
+    pub key: SigningKey,
+}
+
+impl std::fmt::Debug for StoreConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StoreConfig").field("network", &self.network).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for OwnLog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OwnLog").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Mirror {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mirror").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// The most jobs that wait for the writer; further callers wait their turn.
+const MAX_WAITING_JOBS: usize = 1_024;
+/// Readers that SQLite serves at once.
+const N_READERS: u32 = 3;
+
+/// The store: cheap to clone, one per process and file.
+#[derive(Debug, Clone)]
+pub struct Store {
+    jobs: mpsc::Sender<jobs::Waiting>,
+    room: Arc<Semaphore>,
+    read: SqlitePool,
+    commits: broadcast::Sender<Arc<Commit>>,
+    config: Arc<StoreConfig>,
+}
+
+impl Store {
+    /// Opens or creates the file and starts the writer.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Storage`] if the file cannot be opened or brought to this release's form.
+    pub async fn open(path: &Path, config: StoreConfig) -> Result<Self, StoreError> {
+        Self::open_within(path, config, None).await
+    }
+
+    /// As [`Store::open`], in a file that may grow to so many pages of 4 KiB: what a full disk does, at will. The number
+    /// is looked at when the writer opens the file, and again after every fault.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::open`].
+    pub async fn open_within(
+        path: &Path,
+        config: StoreConfig,
+        max_pages: Option<Arc<AtomicU32>>,
+    ) -> Result<Self, StoreError> {
+        connection::create_private(path)?;
+        let options = connection::options(path);
+        let storage = StoreError::storage("opening the log file");
+        let mut write = WriteFile::new(path, max_pages);
+        let mut db = write.take().await?;
+        sqlx::migrate!("./migrations").run(&mut db).await.map_err(|error| {
+            StoreError::storage("bringing the log file up to date")(error.into())
+        })?;
+        write.put_back(db);
+        let read = SqlitePoolOptions::new()
+            .max_connections(N_READERS)
+            .connect_with(options.read_only(true))
+            .await
+            .map_err(&storage)?;
+        let config = Arc::new(config);
+        let (jobs, waiting) = mpsc::channel(MAX_WAITING_JOBS);
+        let room = Arc::new(Semaphore::new(jobs::MAX_WAITING_BYTES));
+        let last_position = read::last_position(&read).await?;
+        let files = writer::Files { write, read: read.clone(), last_position };
+        let commits = writer::start(files, Arc::clone(&config), waiting);
+        Ok(Self { jobs, room, read, commits, config })
+    }
+
+    /// Tells of every commit from now on. Whoever falls behind is told so, and reads everything anew.
+    #[must_use]
+    pub fn commits(&self) -> broadcast::Receiver<Arc<Commit>> {
+        self.commits.subscribe()
+    }
+
+    /// What the store was opened with.
+    #[must_use]
+    pub fn config(&self) -> &StoreConfig {
+        &self.config
+    }
+}

@@ -1,0 +1,323 @@
+//! The one task that writes. Jobs that wait together are committed together.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use record::{LogName, UnixMillis};
+use sqlx::{Connection as _, SqliteConnection, SqlitePool};
+use tlog::{Frontier, Hash};
+use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc};
+
+use crate::{
+    StoreConfig, accept, append,
+    connection::WriteFile,
+    error::StoreError,
+    jobs::{Answer, Job, Reply, Waiting, answer},
+    logs::Tails,
+    read::Position,
+    receipts, register,
+};
+
+/// A group closes once it holds this many records; what waits goes into the next one.
+const MAX_GROUP_RECORDS: usize = 8_192;
+/// Or this many bytes of them: 16 batches of 1 MiB, half of what the WAL holds before it is folded into the file.
+const MAX_GROUP_BYTES: usize = 16 * 1024 * 1024;
+/// How long a stop waits for readers to end: the longest page or batch takes far less.
+const LONGEST_READ: Duration = Duration::from_secs(5);
+/// Commits that a slow listener may fall behind before it must read everything anew.
+const MAX_UNHEARD_COMMITS: usize = 256;
+
+/// The head of a log after a commit.
+#[derive(Debug, Clone)]
+pub struct CommittedHead {
+    /// Which log.
+    pub log: LogName,
+    /// Size and peaks of the tree that is held.
+    pub frontier: Frontier,
+    /// The size of its newest checkpoint.
+    pub size: u64,
+    /// The newest signed checkpoint, with cosignatures.
+    pub checkpoint: Arc<[u8]>,
+}
+
+/// What a commit changed.
+#[derive(Debug, Clone)]
+pub struct Commit {
+    /// Logs whose newest checkpoint changed.
+    pub heads: Vec<CommittedHead>,
+    /// New feed items.
+    pub n_items: usize,
+    /// When the clock next changes the register.
+    pub next_deadline: Option<UnixMillis>,
+}
+
+/// What a group of jobs has done so far, inside its transaction.
+#[derive(Debug, Default)]
+pub(crate) struct Group {
+    /// Cases to be folded anew before the commit.
+    pub(crate) dirty: BTreeSet<i64>,
+    /// Checkpoints that became newest.
+    pub(crate) heads: BTreeMap<LogName, CommittedHead>,
+    /// Logs of others of which a whole checkpoint came to be held.
+    pub(crate) received: BTreeMap<LogName, (u64, Hash)>,
+    /// Whether our own log grew.
+    pub(crate) own_grew: bool,
+    /// Feed items written.
+    pub(crate) n_items: usize,
+    /// Where in the feed they stand.
+    pub(crate) position: Option<Position>,
+}
+
+/// What the transaction's steps share.
+pub(crate) struct Scope<'a> {
+    pub(crate) tx: &'a mut SqliteConnection,
+    pub(crate) config: &'a StoreConfig,
+    pub(crate) tails: &'a mut Tails,
+    pub(crate) group: &'a mut Group,
+    /// The time of this group; never earlier than that of the group before.
+    pub(crate) now: UnixMillis,
+}
+
+struct Writer {
+    file: WriteFile,
+    read: SqlitePool,
+    config: Arc<StoreConfig>,
+    tails: Tails,
+    commits: broadcast::Sender<Arc<Commit>>,
+    /// The time of the group before.
+    last_instant: UnixMillis,
+    /// The place of the newest feed item.
+    last_position: Position,
+}
+
+/// What the writer works on.
+pub(crate) struct Files {
+    pub(crate) write: WriteFile,
+    pub(crate) read: SqlitePool,
+    /// The place of the newest feed item in them.
+    pub(crate) last_position: Position,
+}
+
+/// Starts the writer, which ends when it is told to close, or when the last [`crate::Store`] is dropped.
+pub(crate) fn start(
+    files: Files,
+    config: Arc<StoreConfig>,
+    jobs: mpsc::Receiver<Waiting>,
+) -> broadcast::Sender<Arc<Commit>> {
+    let (commits, _) = broadcast::channel(MAX_UNHEARD_COMMITS);
+    let Files { write, read, last_position } = files;
+    let writer = Writer {
+        file: write,
+        read,
+        config,
+        tails: Tails::default(),
+        commits: commits.clone(),
+        last_instant: last_position.instant,
+        last_position,
+    };
+    tokio::spawn(writer.run(jobs));
+    commits
+}
+
+/// Jobs that are committed together, and the room they take of what may wait.
+#[derive(Default)]
+struct Gathered {
+    jobs: Vec<Job>,
+    room: Vec<OwnedSemaphorePermit>,
+    n_records: usize,
+    n_bytes: usize,
+}
+
+impl Gathered {
+    fn push(&mut self, waiting: Waiting) {
+        let Waiting { job, room } = waiting;
+        self.n_records += job.n_records();
+        self.n_bytes += job.n_bytes();
+        self.jobs.push(job);
+        self.room.extend(room);
+    }
+
+    fn is_full(&self) -> bool {
+        MAX_GROUP_RECORDS <= self.n_records || MAX_GROUP_BYTES <= self.n_bytes
+    }
+}
+
+impl Writer {
+    async fn run(mut self, mut jobs: mpsc::Receiver<Waiting>) {
+        let mut closers = Vec::new();
+        while let Some(first) = jobs.recv().await {
+            let mut gathered = Gathered::default();
+            let mut next = Some(first);
+            while let Some(waiting) = next {
+                match waiting {
+                    // What was asked before is still done; nothing more is taken.
+                    Waiting { job: Job::Close { reply }, .. } => {
+                        jobs.close();
+                        closers.push(reply);
+                    }
+                    waiting => gathered.push(waiting),
+                }
+                next = if gathered.is_full() { None } else { jobs.try_recv().ok() };
+            }
+            if !gathered.jobs.is_empty() {
+                self.commit_group(gathered.jobs).await;
+            }
+        }
+        let closed = self.close().await;
+        for closer in closers {
+            // Nobody waiting is no fault.
+            let _ = closer.send(closed.clone());
+        }
+    }
+
+    /// Readers first: the last connection to close takes the WAL away.
+    async fn close(self) -> Result<(), StoreError> {
+        if tokio::time::timeout(LONGEST_READ, self.read.close()).await.is_err() {
+            tracing::warn!(
+                "a reader did not end in time; the write-ahead log stays beside the file"
+            );
+        }
+        self.file.close().await
+    }
+
+    async fn commit_group(&mut self, jobs: Vec<Job>) {
+        let mut answers = Vec::with_capacity(jobs.len());
+        let ended = match self.file.take().await {
+            Ok(mut db) => {
+                let ended = self.transact(&mut db, jobs, &mut answers).await;
+                match &ended {
+                    Ok(_) => self.file.put_back(db),
+                    // It is given up in any case, and the fault is told.
+                    Err(_) => drop(db.close().await),
+                }
+                ended
+            }
+            Err(error) => {
+                jobs.into_iter().for_each(|job| job.fail(&error));
+                Err(error)
+            }
+        };
+        if let Err(error) = &ended {
+            tracing::error!(%error, "a transaction failed; nothing of it was kept");
+            metrics::counter!("folkmoot_store_faults_total").increment(1);
+            self.tails.clear();
+        }
+        for answer in answers {
+            answer(ended.as_ref().map(|_| ()));
+        }
+        if let Ok(commit) = ended {
+            // Nobody listening is no fault.
+            let _ = self.commits.send(Arc::new(commit));
+            self.file.bound_wal().await;
+        }
+        self.tails.bound();
+    }
+
+    async fn transact(
+        &mut self,
+        db: &mut SqliteConnection,
+        jobs: Vec<Job>,
+        answers: &mut Vec<Answer>,
+    ) -> Result<Commit, StoreError> {
+        let storage = StoreError::storage("writing records");
+        let started = std::time::Instant::now();
+        let now = UnixMillis(self.config.clock.now_millis()).max(self.last_instant);
+        let mut tx = match db.begin_with("BEGIN IMMEDIATE").await.map_err(&storage) {
+            Ok(tx) => tx,
+            Err(fault) => {
+                jobs.into_iter().for_each(|job| job.fail(&fault));
+                return Err(fault);
+            }
+        };
+        let mut group = Group::default();
+        let mut scope = Scope {
+            tx: &mut tx,
+            config: &self.config,
+            tails: &mut self.tails,
+            group: &mut group,
+            now,
+        };
+        scope.apply_all(jobs, answers).await?;
+        receipts::file(&mut scope).await?;
+        append::sign_head(&mut scope).await?;
+        register::refold(&mut scope, self.last_position).await?;
+        let next_deadline = register::next_deadline(scope.tx).await?;
+        tx.commit().await.map_err(&storage)?;
+        self.last_position = group.position.unwrap_or(self.last_position);
+        self.last_instant = now.max(self.last_position.instant);
+        metrics::histogram!("folkmoot_store_commit_seconds")
+            .record(started.elapsed().as_secs_f64());
+        Ok(Commit {
+            heads: group.heads.into_values().collect(),
+            n_items: group.n_items,
+            next_deadline,
+        })
+    }
+}
+
+impl Scope<'_> {
+    /// Does the jobs in order. Whoever comes after one that met a fault is answered with the fault, too.
+    async fn apply_all(
+        &mut self,
+        jobs: Vec<Job>,
+        answers: &mut Vec<Answer>,
+    ) -> Result<(), StoreError> {
+        let mut fault = Ok(());
+        for job in jobs {
+            match &fault {
+                Ok(()) => fault = self.apply(job, answers).await,
+                Err(error) => job.fail(error),
+            }
+        }
+        fault
+    }
+
+    /// Does one job. A refusal is answered at once; only a fault of the disk or file is returned.
+    async fn apply(&mut self, job: Job, answers: &mut Vec<Answer>) -> Result<(), StoreError> {
+        match job {
+            Job::Append { drafts, guard, reply } => {
+                let done = append::append(self, drafts, guard).await;
+                settle(reply, done, answers)
+            }
+            Job::Accept { incoming, reply } => {
+                let done = accept::accept(self, *incoming).await;
+                settle(reply, done, answers)
+            }
+            Job::Cosigned { log, size, lines, reply } => {
+                let done = accept::add_cosignatures(self, log, size, &lines).await;
+                settle(reply, done, answers)
+            }
+            Job::SetIdentity { log, bundle, reply } => {
+                let done = accept::set_identity(self, log, bundle).await;
+                settle(reply, done, answers)
+            }
+            Job::Tick { reply } => {
+                let done = register::mark_due(self).await;
+                settle(reply, done, answers)
+            }
+            // The writer's loop takes it.
+            Job::Close { .. } => Ok(()),
+        }
+    }
+}
+
+fn settle<T: Send + 'static>(
+    reply: Reply<T>,
+    done: Result<T, StoreError>,
+    answers: &mut Vec<Answer>,
+) -> Result<(), StoreError> {
+    match done {
+        Ok(value) => {
+            answers.push(answer(reply, value));
+            Ok(())
+        }
+        Err(error) => {
+            // A caller that no longer waits has lost only the answer.
+            let _ = reply.send(Err(error.clone()));
+            if error.is_fault() { Err(error) } else { Ok(()) }
+        }
+    }
+}

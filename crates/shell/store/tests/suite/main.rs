@@ -1,0 +1,15 @@
+//! What every store must do, as functions over [`store::Store`].
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test crate: a panic is the failure report"
+)]
+
+mod accepting;
+mod appending;
+mod durability;
+mod guards;
+mod register;
+mod world;

@@ -1,0 +1,70 @@
+//! How the node is, as JSON.
+
+use std::collections::BTreeMap;
+
+use peer::Peer;
+use serde_json::{Value, json};
+
+use super::refusal::Refusal;
+use crate::look;
+
+/// Community, log, links, people, register, clock and version.
+pub(super) async fn status(peer: &Peer, n_members: u64) -> Result<Value, Refusal> {
+    let own = peer.own_log();
+    let row = peer.store().log(own).await?;
+    let root = row.as_ref().map(|it| it.frontier.root().to_string());
+    let size = row.as_ref().map_or(0, |it| it.frontier.size());
+    let described = peer.communities().await?;
+    let own_id = own.community.to_string();
+    let described = described.into_iter().find(|it| it.id == own_id);
+    let (name, vkey) = described.map(|it| (it.name, it.vkey)).unwrap_or_default();
+    let roll = peer.store().roll(own.community).await?;
+    let links = links(peer);
+    let skew = links.iter().find_map(|link| look::at(link, "/clock_skew_millis").as_i64());
+    Ok(json!({
+        "community": own_id,
+        "name": name,
+        "network": peer.network().as_str(),
+        "region": peer.charter().region,
+        "region_name": peer.charter().charter.name().as_str(),
+        "log": { "era": own.era, "size": size, "root": root, "vkey": vkey },
+        "coordinator": links.first(),
+        "coordinators": links,
+        "members": n_members,
+        "roll": roll,
+        "register": register(peer).await?,
+        "clock_skew_millis": skew,
+        "version": env!("CARGO_PKG_VERSION"),
+    }))
+}
+
+/// One entry for each coordinator of the charter.
+fn links(peer: &Peer) -> Vec<Value> {
+    let states: BTreeMap<_, _> = peer.links().all().into_iter().collect();
+    let seat = |seat: &peer::Seat| {
+        let state = states.get(&seat.id).cloned().unwrap_or_default();
+        json!({
+            "id": seat.id,
+            "address": seat.address,
+            "connected": state.connected,
+            "acked_size": state.acked_size,
+            "cosigned_size": state.cosigned_size,
+            "clock_skew_millis": state.clock_skew_millis,
+            "last_refusal": state.last_refusal,
+            "last_error": state.last_error,
+        })
+    };
+    peer.charter().coordinators.iter().map(seat).collect()
+}
+
+/// Cases by kind, then by state.
+async fn register(peer: &Peer) -> Result<Value, Refusal> {
+    let mut kinds: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+    for kind in ["covenant", "opportunity", "pool", "poll"] {
+        kinds.insert(kind.to_owned(), BTreeMap::new());
+    }
+    for (kind, state, n_cases) in peer.store().case_counts().await? {
+        kinds.entry(kind).or_default().insert(state, n_cases);
+    }
+    Ok(json!(kinds))
+}

@@ -1,0 +1,210 @@
+//! Founding a community, running its node, and checking a configuration.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use ballotbox::BallotBox;
+use clap::{Args, ValueEnum};
+use peer::{CharterFile, Config, DataFolder, Host, Manner, Role};
+use record::{Network, name::Name};
+use runtime::{config, exit::Exit, telemetry::LogFormat};
+use serde_json::json;
+
+use super::{CommandError, print::Said};
+use crate::{
+    clerk::{Clerk, socket::ClerkSocket},
+    polls::Duties,
+};
+
+/// The prefix of the environment variables of a node's configuration.
+const ENV_PREFIX: &str = "FOLKMOOT_NODE";
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  folkmoot-node init --dir harbour --network demo.folkmoot.example --name \"Harbour Baths Society\""
+)]
+pub(super) struct Init {
+    /// The network, a DNS name that all its regions share.
+    #[arg(long)]
+    network: String,
+    /// What the community is called.
+    #[arg(long)]
+    name: String,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  folkmoot-node check-config --charter charter.toml --config node.toml"
+)]
+pub(super) struct Settings {
+    /// The charter of the region.
+    #[arg(long, value_name = "FILE")]
+    charter: Option<PathBuf>,
+    /// The configuration (TOML); the environment (FOLKMOOT_NODE__LISTEN) and these options stand above it.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where others reach this node over TLS; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Where the same is served without TLS, for this machine only.
+    #[arg(long, value_name = "ADDRESS")]
+    plain: Option<String>,
+    /// How log lines look.
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<Format>,
+    /// What is logged: `info`, or `warn,folkmoot_peer=debug`.
+    #[arg(long, value_name = "FILTER")]
+    log: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    Human,
+    Json,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  folkmoot-node run --dir harbour --charter charter.toml --listen 0.0.0.0:7443"
+)]
+pub(super) struct Run {
+    #[command(flatten)]
+    settings: Settings,
+    /// Print a JSON line on standard output once the ports are open.
+    #[arg(long)]
+    ready_line: bool,
+    /// Stop when standard input ends.
+    #[arg(long)]
+    with_parent: bool,
+}
+
+impl Settings {
+    fn load(self) -> Result<Config, CommandError> {
+        let Self { charter, config: file, listen, plain, log_format, log } = self;
+        let loaded = config::load(file.as_deref(), ENV_PREFIX, config::environment());
+        let mut config: Config = loaded
+            .map_err(|error| CommandError::caused_by(Exit::Config, "config.wrong", &error))?;
+        config.charter = charter.or(config.charter);
+        config.listen = listen.unwrap_or(config.listen);
+        config.plain = plain.or(config.plain);
+        config.log.filter = log.unwrap_or(config.log.filter);
+        config.log.format = match log_format {
+            None => config.log.format,
+            Some(Format::Human) => LogFormat::Human,
+            Some(Format::Json) => LogFormat::Json,
+        };
+        Ok(config)
+    }
+}
+
+/// Founds a community.
+pub(super) fn init(dir: &Path, init: &Init) -> Result<Said, CommandError> {
+    let network: Network = init.network.parse().map_err(|error: record::ids::NetworkError| {
+        CommandError::usage(format!("{error}. Nothing was founded."))
+    })?;
+    let name = Name::parse(&init.name)
+        .map_err(|error| CommandError::usage(format!("{error}. Nothing was founded.")))?;
+    let community = DataFolder::at(dir).found(&network, &name)?;
+    let spare = dir.join("spare.toml");
+    let (dir_shown, spare_shown) = (dir.display(), spare.display());
+    let text = format!(
+        "{name} is founded.\n\n  {community}\n\n\
+         This id is the community's for ever: give it to whoever writes the charter of your region.\n\
+         The officer's spare key is in {spare_shown}. Move it off this machine, to paper or to another place: \
+         it is needed only to change officers, and whoever has it and the keys here can.\n\
+         Keep {dir_shown} private. Next: folkmoot-node run --dir {dir_shown} --charter charter.toml",
+        name = name.as_str(),
+    );
+    let json = json!({
+        "community": community,
+        "name": name.as_str(),
+        "network": network.as_str(),
+        "dir": dir,
+        "spare_key": spare,
+    });
+    Ok(Said::new(json, text))
+}
+
+/// Reads configuration and charter, and starts nothing.
+pub(super) fn check_config(dir: &Path, settings: Settings) -> Result<Said, CommandError> {
+    let config = settings.load()?;
+    let charter = config.charter.as_deref().ok_or(peer::HostError::NoCharter)?;
+    let charter = CharterFile::read(charter).map_err(peer::HostError::from)?;
+    let folder = DataFolder::at(dir);
+    let community = folder.community().ok();
+    let is_named = community.is_none_or(|it| charter.founders.iter().any(|seat| seat.id == it));
+    if !is_named {
+        let sentence = format!(
+            "The charter of {} does not name the community in {}. The node would not start with it.",
+            charter.charter.name().as_str(),
+            dir.display()
+        );
+        return Err(CommandError::new(Exit::Config, "config.charter", sentence));
+    }
+    if community.is_some() {
+        folder.keys()?;
+    }
+    let text = format!(
+        "The configuration is sound: region {}, {} communities, {} coordinators; to listen on {}.",
+        charter.charter.name().as_str(),
+        charter.founders.len(),
+        charter.coordinators.len(),
+        config.listen
+    );
+    let json = json!({
+        "region": charter.region,
+        "region_name": charter.charter.name().as_str(),
+        "communities": charter.founders.len(),
+        "coordinators": charter.coordinators.len(),
+        "community": community,
+        "config": config,
+    });
+    Ok(Said::new(json, text))
+}
+
+/// Runs the node until a signal, the end of the parent, or a fault.
+pub(super) async fn run(dir: PathBuf, run: Run) -> Result<(), CommandError> {
+    let Run { settings, ready_line, with_parent } = run;
+    let config = settings.load()?;
+    runtime::telemetry::init(config.log.format, &config.log.filter)
+        .map_err(peer::HostError::from)?;
+    let grace = Duration::from_secs(config.grace_secs / 2);
+    let mut host = Host::open(DataFolder::at(&dir), config, Role::Node).await?;
+    let duties = Duties::new(host.peer.clone(), open_box(host.folder()).await?);
+    let clerk = Clerk::new(host.peer.clone(), duties.clone())
+        .await
+        .map_err(|error| CommandError::failed(error.reason(), error.detail()))?;
+    let (socket, listener) = ClerkSocket::bind(host.folder()).map_err(|error| {
+        let path = host.folder().clerk_socket();
+        let sentence =
+            format!("The clerk's socket {} could not be opened: {error}.", path.display());
+        CommandError::failed("clerk.socket", sentence)
+    })?;
+    let stop = host.tasks.stop_signal();
+    let limits = transport::Limits { grace, ..transport::Limits::default() };
+    let served = transport::serve_unix(listener, clerk.routes(), limits, stop.stopped());
+    host.tasks.spawn("clerk's socket", served);
+    let keeping = duties.clone();
+    host.tasks.spawn("polls and pools", async move {
+        tokio::select! {
+            () = stop.stopped() => Ok(()),
+            kept = keeping.keep() => kept,
+        }
+    });
+    let manner = Manner { ready_line, with_parent };
+    let ended = Box::pin(host.serve(|_| {}, axum::Router::new(), manner)).await;
+    drop(socket);
+    if let Err(error) = duties.ballots().close().await {
+        // No ballot is lost by that: the file is whole with its write-ahead log.
+        tracing::warn!(%error, "the ballot box was not folded into one file");
+    }
+    Ok(ended?)
+}
+
+async fn open_box(folder: &DataFolder) -> Result<BallotBox, CommandError> {
+    BallotBox::open(&folder.ballots_file())
+        .await
+        .map_err(|error| CommandError::caused_by(Exit::Config, "ballotbox.unusable", &error))
+}

@@ -1,0 +1,65 @@
+//! `status`: how the node is.
+
+use std::fmt::Write as _;
+
+use proto::clerk::GetStatusRequest;
+use serde_json::Value;
+
+use super::{CommandError, print::Said, reach::Client};
+use crate::look;
+
+pub(super) async fn status(mut client: Client) -> Result<Said, CommandError> {
+    let answer = client.get_status(GetStatusRequest {}).await?.into_inner();
+    let status = json_of(&answer.status_json)?;
+    let text = sentences(&status);
+    Ok(Said::new(status, text))
+}
+
+/// JSON that the node answered.
+pub(super) fn json_of(text: &str) -> Result<Value, CommandError> {
+    serde_json::from_str(text).map_err(|_error| {
+        let sentence =
+            "The node's answer cannot be read: it is of another version than this program.";
+        CommandError::failed("node.other_version", sentence)
+    })
+}
+
+fn sentences(status: &Value) -> String {
+    let text_of = |it: &Value| it.as_str().unwrap_or_default().to_owned();
+    let mut text = format!(
+        "{} in {} ({})\n  {}\n\nLog: {} records. Members: {}.\n",
+        text_of(look::at(status, "/name")),
+        text_of(look::at(status, "/region_name")),
+        text_of(look::at(status, "/network")),
+        text_of(look::at(status, "/community")),
+        look::at(status, "/log/size"),
+        look::at(status, "/members"),
+    );
+    // Writing to a string cannot fail.
+    for link in look::at(status, "/coordinators").as_array().into_iter().flatten() {
+        let state =
+            if look::at(link, "/connected") == true { "connected" } else { "not connected" };
+        let _ = writeln!(
+            text,
+            "Coordinator {}: {state}, holds {} of our records.",
+            text_of(look::at(link, "/id")),
+            look::at(link, "/acked_size")
+        );
+        if let Some(refusal) = look::at(link, "/last_refusal").as_str() {
+            let _ = writeln!(text, "  It refused something: {refusal}");
+        }
+    }
+    if look::at(status, "/coordinators").as_array().is_some_and(Vec::is_empty) {
+        text.push_str(
+            "The charter names no coordinator: this node writes its own log and waits.\n",
+        );
+    }
+    for (kind, states) in look::at(status, "/register").as_object().into_iter().flatten() {
+        let counts = states.as_object().into_iter().flatten();
+        let counts: Vec<String> = counts.map(|(state, n)| format!("{n} {state}")).collect();
+        if !counts.is_empty() {
+            let _ = writeln!(text, "{kind}: {}", counts.join(", "));
+        }
+    }
+    text
+}
