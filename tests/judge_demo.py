@@ -150,7 +150,7 @@ def check_grpc(summary):
 
 def fetch_proof(summary, folder):
     feed = json.loads(read(summary["feed"]["json"]))
-    proofs = [url for item in feed["items"] for url in item["_folkmoot"].get("proof_urls", [])]
+    proofs = [url for item in feed["items"] for url in item["_folkmoot"].get("proofs", [])]
     path = folder / "event.tlog-proof"
     path.write_bytes(read(proofs[0]))
     return path

@@ -214,7 +214,8 @@ impl Subscription {
                 page = live.recv() => match page {
                     Ok(page) => self.tell_all(&page).await?,
                     Err(broadcast::error::RecvError::Lagged(_)) => {
-                        panic!("LAGGED");
+                        metrics::lagged();
+                        self.catch_up().await?;
                     }
                     Err(broadcast::error::RecvError::Closed) => return Err(StoreError::Closing.into()),
                 },

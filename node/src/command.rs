@@ -110,16 +110,13 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
     };
     let as_json = cli.json;
     let outcome = run(cli).and_then(|said| match said {
-        Some(said) => print::print(&said, as_json).or_else(closed_pipe),
-        None => Ok(()),
+        Some(said) => print::print(&said, as_json).or_else(closed_pipe).map(|()| said.exit),
+        None => Ok(Exit::Ok),
     });
-    match outcome {
-        Ok(()) => Exit::Ok,
-        Err(error) => {
-            print::print_failure(&error, as_json);
-            error.exit
-        }
-    }
+    outcome.unwrap_or_else(|error| {
+        print::print_failure(&error, as_json);
+        error.exit
+    })
 }
 
 /// A reader who has seen enough is no failure.

@@ -9,6 +9,9 @@
 //!
 //! `FOLKMOOT_BENCH_SCALE=0.05` for a smoke run; `FOLKMOOT_BENCH_ONLY=ingest,idle` for some of the parts.
 #![allow(
+    unreachable_pub,
+    missing_docs,
+    missing_debug_implementations,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::print_stdout,

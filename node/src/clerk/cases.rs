@@ -10,6 +10,9 @@ use tonic::Status;
 use super::refusal::Refusal;
 use crate::look;
 
+/// Bytes of cases after which an answer ends: half of a message, so that one more case always fits.
+const MAX_CASES_BYTES: usize = super::MAX_CLERK_MESSAGE_BYTES / 2;
+
 /// Cases as the register shows them, each with a member `words`.
 pub(super) async fn list(
     peer: &Peer,
@@ -23,7 +26,8 @@ pub(super) async fn list(
     }
     let page = CasePage { kind: kind.clone(), case_id: case_id.clone(), after, limit };
     let (views, more) = peer.list_cases(page).await?;
-    let mut cases_json = Vec::with_capacity(views.len());
+    let (n_views, mut n_bytes) = (views.len(), 0);
+    let mut cases_json = Vec::with_capacity(n_views);
     for view in views {
         let mut view: Value = serde_json::from_str(&view).map_err(damaged)?;
         if !kind.is_empty() && look::at(&view, "/kind") != kind.as_str() {
@@ -34,8 +38,14 @@ pub(super) async fn list(
         if let Some(view) = view.as_object_mut() {
             view.insert("words".to_owned(), words);
         }
-        cases_json.push(view.to_string());
+        let case = view.to_string();
+        n_bytes += case.len();
+        cases_json.push(case);
+        if MAX_CASES_BYTES < n_bytes {
+            break;
+        }
     }
+    let more = more || cases_json.len() < n_views;
     Ok(ListCasesResponse { cases_json, more })
 }
 

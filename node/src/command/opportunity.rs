@@ -89,7 +89,9 @@ async fn import(mut client: Client, files: Vec<PathBuf>) -> Result<Said, Command
         return Err(CommandError::failed(reason, format!("{detail}. Nothing was imported.")));
     }
     let text = reports.iter().map(sentences).collect::<String>();
-    Ok(Said::new(json!({ "files": reports }), text))
+    let is_whole = reports.iter().all(|it| look::at(it, "/refused").is_null());
+    let said = Said::new(json!({ "files": reports }), text);
+    Ok(if is_whole { said } else { said.failed_in_part() })
 }
 
 /// A file above the limit is refused before a byte of it is read.

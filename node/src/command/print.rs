@@ -5,6 +5,7 @@ use std::{
     io::{self, Write as _},
 };
 
+use runtime::exit::Exit;
 use serde_json::{Value, json};
 
 use super::failure::CommandError;
@@ -17,11 +18,18 @@ pub(super) struct Said {
     pub(super) json: Value,
     /// For a person; lines.
     pub(super) text: String,
+    /// How the program ends: not every answer is a success.
+    pub(super) exit: Exit,
 }
 
 impl Said {
     pub(super) fn new(json: Value, text: impl Into<String>) -> Self {
-        Self { json, text: text.into() }
+        Self { json, text: text.into(), exit: Exit::Ok }
+    }
+
+    /// The same, with part of what was asked not done.
+    pub(super) fn failed_in_part(self) -> Self {
+        Self { exit: Exit::Failed, ..self }
     }
 
     /// A record that was written.

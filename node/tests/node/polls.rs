@@ -72,6 +72,21 @@ fn a_second_ballot_is_refused_with_a_sentence_unless_it_replaces_the_first() {
 }
 
 #[test]
+fn a_refused_line_of_a_file_is_named_by_its_number_and_hinders_no_other() {
+    let node = Community::found().run();
+    node.enrol(2);
+    let poll = open(&node, "1d");
+    let file = node.community.folder.path().join("ballots.csv");
+    fs::write(&file, "m-000001,Yes\nm-000009,No\nm-000002,No\n").unwrap();
+    let told = node.refused(&["poll", "cast", "--poll", &poll, "--from", file.to_str().unwrap()]);
+    assert_eq!(told.json["receipts"].as_array().unwrap().len(), 2);
+    assert_eq!(told.json["refused"][0]["line"], 2);
+    assert_eq!(told.json["refused"][0]["reason"], "ballot.not_on_roll");
+    let (_, log) = node.terminate();
+    assert!(!log.contains("m-0000"), "no ballot is logged with its person: {log}");
+}
+
+#[test]
 fn whoever_opens_a_poll_is_told_what_is_not_claimed() {
     let node = Community::found().run();
     node.enrol(2);

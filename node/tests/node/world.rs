@@ -12,22 +12,22 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Two communities that the charter names, and that run no node.
-pub const NEIGHBOUR: &str = "fm1aiaqeayeaudaocajbifqydiob4ibceqtcqkrmfyydenbwha5dypq";
-pub const FORUM: &str = "fm1aeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaq";
+pub(crate) const NEIGHBOUR: &str = "fm1aiaqeayeaudaocajbifqydiob4ibceqtcqkrmfyydenbwha5dypq";
+pub(crate) const FORUM: &str = "fm1aeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaq";
 
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A founded community, and the charter of its region, which has no coordinator.
-pub struct Community {
-    pub folder: TempDir,
-    pub dir: PathBuf,
-    pub charter: PathBuf,
-    pub id: String,
+pub(crate) struct Community {
+    pub(crate) folder: TempDir,
+    pub(crate) dir: PathBuf,
+    pub(crate) charter: PathBuf,
+    pub(crate) id: String,
 }
 
 impl Community {
-    pub fn found() -> Self {
+    pub(crate) fn found() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path().join("harbour");
         let told = clerk(
@@ -46,7 +46,7 @@ impl Community {
     }
 
     /// Runs the node until the value is dropped.
-    pub fn run(self) -> Node {
+    pub(crate) fn run(self) -> Node {
         let mut child = self.command(&["--listen", "127.0.0.1:0"]).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -59,7 +59,7 @@ impl Community {
     }
 
     /// The command that runs the node, with further options.
-    pub fn command(&self, options: &[&str]) -> Command {
+    pub(crate) fn command(&self, options: &[&str]) -> Command {
         let mut command = program(&self.dir, &["run", "--ready-line", "--with-parent"]);
         command.arg("--charter").arg(&self.charter).args(options);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -68,34 +68,34 @@ impl Community {
 }
 
 /// A running node.
-pub struct Node {
-    pub community: Community,
-    pub child: Child,
-    pub ready: Value,
+pub(crate) struct Node {
+    pub(crate) community: Community,
+    pub(crate) child: Child,
+    pub(crate) ready: Value,
 }
 
 impl Node {
     /// Asks with `--json`; the answer must be a success.
-    pub fn ask(&self, args: &[&str]) -> Value {
+    pub(crate) fn ask(&self, args: &[&str]) -> Value {
         let told = clerk(&self.community.dir, args);
         assert_eq!(told.code, 0, "{args:?}: {}", told.sentence);
         told.json
     }
 
     /// Asks for what must be refused.
-    pub fn refused(&self, args: &[&str]) -> Told {
+    pub(crate) fn refused(&self, args: &[&str]) -> Told {
         let told = clerk(&self.community.dir, args);
         assert_ne!(told.code, 0, "{args:?}: {}", told.json);
         told
     }
 
     /// The id of the record that a command wrote.
-    pub fn written(&self, args: &[&str]) -> String {
+    pub(crate) fn written(&self, args: &[&str]) -> String {
         self.ask(args)["record"].as_str().unwrap().to_owned()
     }
 
     /// Asks again and again until the answer is as it must be.
-    pub fn wait_for(&self, args: &[&str], is_so: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn wait_for(&self, args: &[&str], is_so: impl Fn(&Value) -> bool) -> Value {
         let began = Instant::now();
         loop {
             let answer = self.ask(args);
@@ -107,7 +107,7 @@ impl Node {
     }
 
     /// Members, with a published roll.
-    pub fn enrol(&self, n_members: usize) {
+    pub(crate) fn enrol(&self, n_members: usize) {
         let names: Vec<String> = (1..=n_members).map(|n| format!("Invented Person {n}")).collect();
         let mut args = vec!["member", "add"];
         args.extend(names.iter().map(String::as_str));
@@ -116,7 +116,7 @@ impl Node {
     }
 
     /// Sends SIGTERM, and answers the exit code and what the node logged.
-    pub fn terminate(mut self) -> (Option<i32>, String) {
+    pub(crate) fn terminate(mut self) -> (Option<i32>, String) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
         let mut log = String::new();
@@ -134,14 +134,14 @@ impl Drop for Node {
 }
 
 /// What a command said.
-pub struct Told {
-    pub code: i32,
-    pub json: Value,
-    pub sentence: String,
+pub(crate) struct Told {
+    pub(crate) code: i32,
+    pub(crate) json: Value,
+    pub(crate) sentence: String,
 }
 
 /// Gives a command with `--json`.
-pub fn clerk(dir: &Path, args: &[&str]) -> Told {
+pub(crate) fn clerk(dir: &Path, args: &[&str]) -> Told {
     let Output { status, stdout, stderr } = program(dir, args).arg("--json").output().unwrap();
     Told {
         code: status.code().unwrap_or(-1),
@@ -151,7 +151,7 @@ pub fn clerk(dir: &Path, args: &[&str]) -> Told {
 }
 
 /// The program over this folder, with nothing of the tester's environment that it would heed.
-pub fn program(dir: &Path, args: &[&str]) -> Command {
+pub(crate) fn program(dir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_folkmoot-node"));
     command.env_remove("FOLKMOOT_DIR").args(args).arg("--dir").arg(dir);
     command

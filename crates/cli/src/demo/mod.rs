@@ -77,7 +77,7 @@ async fn tell(options: &Options, console: &Console) -> anyhow::Result<()> {
         Some(folder) => folder.clone(),
         None => {
             kept = tempfile::tempdir().context("No temporary folder could be made.")?;
-            kept.path().to_path_buf()
+            kept.path().join("region")
         }
     };
     let teller = Teller { json: options.json, console };

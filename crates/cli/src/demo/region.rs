@@ -41,7 +41,6 @@ const NAMES: [&str; 12] = [
 #[derive(Debug)]
 pub(super) struct Community {
     pub(super) id: String,
-    pub(super) name: String,
     pub(super) dir: PathBuf,
 }
 
@@ -68,11 +67,7 @@ impl DemoRegion {
         found(folder, n_communities, &mut state).await?;
         let communities: Vec<Community> = (0..n_communities)
             .zip(&state.communities)
-            .map(|(number, id)| Community {
-                id: id.clone(),
-                name: name_of(number),
-                dir: dir_of(folder, number),
-            })
+            .map(|(number, id)| Community { id: id.clone(), dir: dir_of(folder, number) })
             .collect();
         teller.say(&format!(
             "{n_communities} communities founded, each with its own folder and keys."

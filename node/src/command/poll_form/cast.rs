@@ -1,6 +1,6 @@
 //! `poll cast`: one ballot, or a file of them. Nothing here prints a choice.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{collections::BTreeSet, fmt::Write as _, path::PathBuf};
 
 use clap::Args;
 use proto::clerk::{Ballot, CastBallotsRequest};
@@ -120,27 +120,32 @@ impl Outcome {
         }
     }
 
-    /// Every line by its number: no member and no choice.
+    /// Refused lines by their numbers: no member and no choice.
     fn tell(mut self) -> Result<Said, CommandError> {
         self.receipts.sort_unstable();
         self.refused.sort_unstable_by_key(|(line, _)| *line);
-        let n_refused = self.refused.len();
-        if 0 < n_refused {
-            let shown = self.refused.iter().take(SHOWN_REFUSED);
-            let lines: String =
-                shown.map(|(line, error)| format!("\n  line {line}: {}", error.sentence)).collect();
-            let sentence = format!(
-                "{n_refused} ballots were not added; {} are in the box.{lines}",
-                self.receipts.len()
-            );
-            let exits = self.refused.iter().map(|(_, error)| error.exit);
-            let unreachable = exits.clone().any(|it| it == Exit::Unavailable);
-            let exit = if unreachable { Exit::Unavailable } else { Exit::Failed };
-            return Err(CommandError::new(exit, "ballot.some_refused", sentence));
+        let is_away = |(_, error): &(usize, CommandError)| error.exit == Exit::Unavailable;
+        if let (true, Some(at)) = (self.receipts.is_empty(), self.refused.iter().position(is_away))
+        {
+            return Err(self.refused.swap_remove(at).1);
         }
-        let text = format!("{} ballots are in the box.", self.receipts.len());
+        let n_refused = self.refused.len();
+        let mut text = format!("{} ballots are in the box.", self.receipts.len());
+        if 0 < n_refused {
+            // Writing to a string cannot fail.
+            let _ = write!(text, " {n_refused} were not added:");
+        }
+        for (line, error) in self.refused.iter().take(SHOWN_REFUSED) {
+            let _ = write!(text, "\n  line {line}: {}", error.sentence);
+        }
+        if SHOWN_REFUSED < n_refused {
+            text.push_str("\n  … and more; --json tells them all.");
+        }
+        let refused = |(line, error): &(usize, CommandError)| json!({ "line": line, "reason": error.reason, "detail": error.sentence });
+        let refused: Vec<Value> = self.refused.iter().map(refused).collect();
         let receipts: Vec<String> = self.receipts.into_iter().map(|(_, receipt)| receipt).collect();
-        Ok(Said::new(json!({ "receipts": receipts }), text))
+        let said = Said::new(json!({ "receipts": receipts, "refused": refused }), text);
+        Ok(if n_refused == 0 { said } else { said.failed_in_part() })
     }
 }
 
