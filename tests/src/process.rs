@@ -55,7 +55,8 @@ impl Server {
     ///
     /// If it ends or says nothing.
     pub async fn start(kind: &str, dir: &Path, args: &[OsString]) -> Result<Self> {
-        let log = std::fs::File::options().create(true).append(true).open(dir.with_extension("log"))?;
+        let log =
+            std::fs::File::options().create(true).append(true).open(dir.with_extension("log"))?;
         let mut child = Command::new(program()?)
             .arg(kind)
             .args(["run", "--ready-line", "--with-parent", "--plain", "127.0.0.1:0", "--dir"])
@@ -73,7 +74,7 @@ impl Server {
             let log = std::fs::read_to_string(dir.with_extension("log")).unwrap_or_default();
             format!("{} did not become ready:\n{log}", dir.display())
         })?;
-        let plain = ready["plain"].as_str().context("a plain port")?.to_owned();
+        let plain = ready.get("plain").and_then(Value::as_str).context("a plain port")?.to_owned();
         Ok(Self { child, plain })
     }
 
@@ -122,5 +123,5 @@ pub fn free_port() -> Result<u16> {
 /// Arguments of any kind as one list.
 #[macro_export]
 macro_rules! args {
-    ($($arg:expr),* $(,)?) => { vec![$(::std::ffi::OsString::from($arg)),*] };
+    ($($arg:expr),* $(,)?) => { [$(::std::ffi::OsString::from($arg)),*] };
 }

@@ -7,6 +7,7 @@ use proto::{
     clerk::clerk_service_client::ClerkServiceClient,
     v1::{Community, GetRegionRequest, region_service_client::RegionServiceClient},
 };
+use serde_json::Value;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::{
@@ -47,8 +48,10 @@ impl Region {
         let mut ids = Vec::new();
         for (kind, name) in [("server-node", "node"), ("server-coordinator", "coordinator")] {
             let dir = folder.join(name);
-            let made = run_json(&args![kind, "init", "--dir", dir, "--network", NETWORK, "--name", name]).await?;
-            ids.push(made["community"].as_str().context("an id")?.to_owned());
+            let made =
+                run_json(&args![kind, "init", "--dir", dir, "--network", NETWORK, "--name", name])
+                    .await?;
+            ids.push(made.get("community").and_then(Value::as_str).context("an id")?.to_owned());
         }
         let [node_id, coordinator_id] = <[String; 2]>::try_from(ids).ok().context("two ids")?;
         let ports = [free_port()?, free_port()?];

@@ -28,18 +28,49 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("ballotbox", &["record", "tlog"]),
     ("store", &["record", "tlog", "civic", "proto", "runtime"]),
     ("peer", &["record", "tlog", "civic", "replica", "proto", "store", "transport", "runtime"]),
-    ("node", &["record", "tlog", "civic", "formats", "proto", "store", "ballotbox", "transport", "runtime", "peer"]),
-    ("coordinator", &["record", "tlog", "civic", "formats", "proto", "store", "transport", "runtime", "peer"]),
+    (
+        "node",
+        &[
+            "record",
+            "tlog",
+            "civic",
+            "formats",
+            "proto",
+            "store",
+            "ballotbox",
+            "transport",
+            "runtime",
+            "peer",
+        ],
+    ),
+    (
+        "coordinator",
+        &["record", "tlog", "civic", "formats", "proto", "store", "transport", "runtime", "peer"],
+    ),
     (
         "folkmoot",
-        &["record", "tlog", "civic", "formats", "proto", "transport", "runtime", "peer", "node", "coordinator"],
+        &[
+            "record",
+            "tlog",
+            "civic",
+            "formats",
+            "proto",
+            "transport",
+            "runtime",
+            "peer",
+            "node",
+            "coordinator",
+        ],
     ),
 ];
 /// Crates that must reach no I/O.
 const PURE: &[&str] = &["tlog", "record", "civic", "replica", "formats"];
 /// Crates of the outside world, and who alone may name them.
 const OUTSIDE: &[(&str, &[&str])] = &[
-    ("tokio", &["ballotbox", "store", "transport", "runtime", "peer", "node", "coordinator", "folkmoot"]),
+    (
+        "tokio",
+        &["ballotbox", "store", "transport", "runtime", "peer", "node", "coordinator", "folkmoot"],
+    ),
     ("tonic", &["proto", "transport", "peer", "node", "coordinator", "folkmoot"]),
     ("prost", &["proto"]),
     ("sqlx", &["store", "ballotbox"]),
@@ -123,7 +154,9 @@ fn migrations_are_numbered_without_a_gap() {
         let mut numbers: Vec<usize> = fs::read_dir(&folder)
             .expect("the crate has migrations")
             .map(|entry| entry.expect("a folder entry").file_name().to_string_lossy().into_owned())
-            .map(|name| name.split('_').next().and_then(|n| n.parse().ok()).expect("a number first"))
+            .map(|name| {
+                name.split('_').next().and_then(|n| n.parse().ok()).expect("a number first")
+            })
             .collect();
         numbers.sort_unstable();
         let expected: Vec<usize> = (1..=numbers.len()).collect();

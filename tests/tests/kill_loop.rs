@@ -1,6 +1,11 @@
 //! `kill -9` of a node and a coordinator, again and again, under load: what was acknowledged is there, once, in its
 //! place, and both sides agree on every root.
-#![allow(clippy::expect_used, clippy::panic, reason = "a test file: a panic is the failure report")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test file: a panic is the failure report"
+)]
 
 use std::{
     collections::BTreeMap,
@@ -30,6 +35,8 @@ use tonic::transport::Channel;
 
 /// Kills, unless `FOLKMOOT_KILLS` says otherwise.
 const N_KILLS: u64 = 100;
+/// Clerks who write at the same time, so that commits are shared.
+const N_CLERKS: usize = 4;
 /// Pledges to one pool before the next is opened: a case is folded whole, so cases are kept short.
 const PLEDGES_PER_POOL: u64 = 15;
 
@@ -41,16 +48,20 @@ async fn no_acknowledged_record_is_lost_doubled_or_moved_by_a_hundred_kills() {
     let folder = tempfile::tempdir().expect("a folder");
     let region = Arc::new(Region::found(folder.path()).await.expect("a region"));
     let load = Load::default();
-    let acknowledged = kill_again_and_again(&region, &load).await.expect("the loop runs to its end");
+    let acknowledged =
+        kill_again_and_again(&region, &load).await.expect("the loop runs to its end");
     assert!(N_KILLS < acknowledged.len() as u64, "there was load: {}", acknowledged.len());
+    eprintln!("{} records were acknowledged between the kills", acknowledged.len());
     check(&region, &acknowledged).await.expect("both sides agree");
 }
 
 async fn kill_again_and_again(region: &Arc<Region>, load: &Load) -> Result<Acknowledged> {
-    let n_kills = std::env::var("FOLKMOOT_KILLS").ok().and_then(|it| it.parse().ok()).unwrap_or(N_KILLS);
+    let n_kills =
+        std::env::var("FOLKMOOT_KILLS").ok().and_then(|it| it.parse().ok()).unwrap_or(N_KILLS);
     let mut coordinator = region.start(Seat::Coordinator).await?;
     let mut node = region.start(Seat::Node).await?;
-    let loading = tokio::spawn(load.clone().run(Arc::clone(region)));
+    let loading: Vec<_> =
+        (0..N_CLERKS).map(|_| tokio::spawn(load.clone().run(Arc::clone(region)))).collect();
     for number in 0..n_kills {
         // Not always at the same point of a group commit: after 1 to 13 further acknowledgements.
         load.until_acknowledged(1 + number * 7 % 13).await?;
@@ -63,7 +74,13 @@ async fn kill_again_and_again(region: &Arc<Region>, load: &Load) -> Result<Ackno
         }
     }
     load.stop.store(true, Ordering::Relaxed);
-    let acknowledged = loading.await??;
+    let mut acknowledged = Acknowledged::new();
+    for clerk in loading {
+        for (index, id) in clerk.await?? {
+            let earlier = acknowledged.insert(index, id);
+            ensure!(earlier.is_none(), "two clerks were told of index {index}");
+        }
+    }
     until_equal(region, &node, &coordinator).await?;
     ensure!(node.stop().await?, "the node ends well");
     ensure!(coordinator.stop().await?, "the coordinator ends well");
@@ -80,11 +97,15 @@ async fn check(region: &Region, acknowledged: &Acknowledged) -> Result<()> {
         let channel = Channel::from_shared(format!("http://{plain}"))?.connect().await?;
         let mut logs = LogServiceClient::new(channel);
         for (index, id) in acknowledged {
-            let request = GetProofRequest { community: community.as_bytes().to_vec(), era: 0, index: *index };
+            let request =
+                GetProofRequest { community: community.as_bytes().to_vec(), era: 0, index: *index };
             let answer = logs.get_proof(request).await?.into_inner();
             let header = answer.record.map(|it| it.header).unwrap_or_default();
             let found = record::RecordId::from_leaf(tlog::leaf_hash(&header)).to_string();
-            ensure!(found == *id, "record {index} was acknowledged as {id} and is {found} at {plain}");
+            ensure!(
+                found == *id,
+                "record {index} was acknowledged as {id} and is {found} at {plain}"
+            );
         }
         for log in [&region.node_id, &region.coordinator_id] {
             let url = format!("http://{plain}/log/{log}/0");

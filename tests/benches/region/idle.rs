@@ -1,6 +1,11 @@
 //! Real processes that have nothing to do: what they keep in memory, and how often they wake.
 
-use std::{ffi::OsString, path::{Path, PathBuf}, process::Stdio, time::Duration};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, ensure};
 use folkmoot_tests::{args, process::free_port, region::NETWORK};
@@ -35,10 +40,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub async fn measure(report: &mut Report) -> Result<()> {
     let program = program().await?;
     let folder = tempfile::tempdir()?;
-    let coordinator = init(&program, "server-coordinator", &folder.path().join("coordinator")).await?;
+    let coordinator =
+        init(&program, "server-coordinator", &folder.path().join("coordinator")).await?;
     let mut nodes = Vec::new();
     for number in 0..N_NODES {
-        nodes.push(init(&program, "server-node", &folder.path().join(format!("node-{number}"))).await?);
+        nodes.push(
+            init(&program, "server-node", &folder.path().join(format!("node-{number}"))).await?,
+        );
     }
     let address = format!("127.0.0.1:{}", free_port()?);
     let charter = folder.path().join("charter.toml");
@@ -59,11 +67,27 @@ pub async fn measure(report: &mut Report) -> Result<()> {
         100.0 * (after[number] - before[number]).as_secs_f64() / WATCHED.as_secs_f64()
     };
     let megabytes = |number: usize| resident_bytes(ids[number]).map(|it| it as f64 / 1e6);
-    let largest = (1..ids.len()).map(megabytes).collect::<Result<Vec<_>>>()?.into_iter().fold(0.0, f64::max);
+    let largest =
+        (1..ids.len()).map(megabytes).collect::<Result<Vec<_>>>()?.into_iter().fold(0.0, f64::max);
     let busiest = (1..ids.len()).map(percent).fold(0.0, f64::max);
-    report.add("idle: a node, resident (the largest of 5)", largest, "MB", Limit::AtMost(MOST_NODE_MB));
-    report.add("idle: a coordinator of 5 nodes, resident", megabytes(0)?, "MB", Limit::AtMost(MOST_COORDINATOR_MB));
-    report.add("idle: a node, CPU (the busiest of 5)", busiest, "%", Limit::AtMost(MOST_CPU_PERCENT));
+    report.add(
+        "idle: a node, resident (the largest of 5)",
+        largest,
+        "MB",
+        Limit::AtMost(MOST_NODE_MB),
+    );
+    report.add(
+        "idle: a coordinator of 5 nodes, resident",
+        megabytes(0)?,
+        "MB",
+        Limit::AtMost(MOST_COORDINATOR_MB),
+    );
+    report.add(
+        "idle: a node, CPU (the busiest of 5)",
+        busiest,
+        "%",
+        Limit::AtMost(MOST_CPU_PERCENT),
+    );
     report.add("idle: a coordinator, CPU", percent(0), "%", Limit::AtMost(MOST_CPU_PERCENT));
     Ok(())
 }
@@ -88,7 +112,8 @@ async fn program() -> Result<PathBuf> {
 }
 
 async fn init(program: &Path, kind: &'static str, dir: &Path) -> Result<Founded> {
-    let args: Vec<OsString> = args![kind, "init", "--dir", dir, "--network", NETWORK, "--name", "Idle", "--json"];
+    let args =
+        args![kind, "init", "--dir", dir, "--network", NETWORK, "--name", "Idle", "--json"];
     let output = Command::new(program).args(args).output().await?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let made: Value = serde_json::from_slice(&output.stdout)?;
@@ -97,7 +122,8 @@ async fn init(program: &Path, kind: &'static str, dir: &Path) -> Result<Founded>
 }
 
 fn charter_text(coordinator: &Founded, address: &str, nodes: &[Founded]) -> String {
-    let founders: String = nodes.iter().map(|it| format!("\n[[founders]]\nid = \"{}\"\n", it.id)).collect();
+    let founders: String =
+        nodes.iter().map(|it| format!("\n[[founders]]\nid = \"{}\"\n", it.id)).collect();
     let id = &coordinator.id;
     format!(
         "network = \"{NETWORK}\"\nname = \"Idle\"\n\n[[coordinators]]\nid = \"{id}\"\naddress = \"{address}\"\n{founders}"

@@ -71,11 +71,31 @@ pub async fn unknown_kind(scale: Scale, report: &mut Report) -> Result<()> {
     report.add("ingest: records in a commit", group as f64, "records", Limit::None);
     report.add("yardstick: rate, one row an INSERT", plain.per_second(n), "records/s", Limit::None);
     report.add("yardstick: rate, 64 rows an INSERT", bulk.per_second(n), "records/s", Limit::None);
-    report.add("ingest: rate, of the yardstick's", rate / plain.per_second(n), "×", Limit::AtLeast(LEAST_RATE));
-    report.add("ingest: rate, of that with 64 rows an INSERT", rate / bulk.per_second(n), "×", Limit::None);
+    report.add(
+        "ingest: rate, of the yardstick's",
+        rate / plain.per_second(n),
+        "×",
+        Limit::AtLeast(LEAST_RATE),
+    );
+    report.add(
+        "ingest: rate, of that with 64 rows an INSERT",
+        rate / bulk.per_second(n),
+        "×",
+        Limit::None,
+    );
     report.add("yardstick: CPU, one row an INSERT", plain_cpu, "µs/record", Limit::None);
-    report.add("yardstick: CPU, 64 rows an INSERT", bulk.cpu_micros_each(n), "µs/record", Limit::None);
-    report.add("ingest: CPU of both sides", cpu, "µs/record", Limit::AtMost(2.0 * plain_cpu + EXTRA_CPU_MICROS));
+    report.add(
+        "yardstick: CPU, 64 rows an INSERT",
+        bulk.cpu_micros_each(n),
+        "µs/record",
+        Limit::None,
+    );
+    report.add(
+        "ingest: CPU of both sides",
+        cpu,
+        "µs/record",
+        Limit::AtMost(2.0 * plain_cpu + EXTRA_CPU_MICROS),
+    );
     Ok(())
 }
 
@@ -100,7 +120,12 @@ pub async fn pledges(scale: Scale, report: &mut Report) -> Result<()> {
     let n = pushed.n_records;
     report.add("ingest of pledges: records", n as f64, "records", Limit::None);
     report.add("ingest of pledges: rate", pushed.spent.per_second(n), "records/s", Limit::None);
-    report.add("ingest of pledges: CPU of both sides", pushed.spent.cpu_micros_each(n), "µs/record", Limit::None);
+    report.add(
+        "ingest of pledges: CPU of both sides",
+        pushed.spent.cpu_micros_each(n),
+        "µs/record",
+        Limit::None,
+    );
     Ok(())
 }
 
@@ -165,7 +190,10 @@ async fn push_all(site: Site, authors: &Arc<Vec<Author>>) -> Result<Pushed> {
     for author in authors.iter() {
         let held = site.running.peer.store().log(author.log).await?;
         let held = held.context("a log that was acknowledged")?.frontier;
-        ensure!((held.size(), held.root()) == (author.size(), author.root()), "all is held as it was written");
+        ensure!(
+            (held.size(), held.root()) == (author.size(), author.root()),
+            "all is held as it was written"
+        );
     }
     let n_records = authors.iter().map(|it| it.records.len()).sum();
     site.running.close().await?;

@@ -1,6 +1,9 @@
 //! From a record that is durable on a node to the item at a subscriber of the coordinator.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result};
 use peer::{Role, dialler, folder::fresh_seed};
@@ -8,9 +11,9 @@ use proto::v1::{
     SubscribeRequest, SubscribeResponse, feed_service_client::FeedServiceClient,
     subscribe_response::Event,
 };
-use record::{Kind, Payload, RecordId, commitment::Salt};
+use record::{Kind, LogName, Payload, RecordId, commitment::Salt};
 use store::{Draft, Guard, Reference};
-use tokio::time::timeout;
+use tokio::{sync::broadcast, time::timeout};
 use transport::{DialLimits, Expect, dial_anonymous};
 
 use crate::{
@@ -39,7 +42,7 @@ pub async fn measure(scale: Scale, report: &mut Report) -> Result<()> {
     node.spawn(dialler::keep_linked(node.peer.clone(), site.seat()));
     let mut items = subscribe(&site).await?;
     let mut fsync = vec![meter::fsync_p50(folder.path())?];
-    let mut times = Vec::new();
+    let (mut times, mut held_times) = (Vec::new(), Vec::new());
     for first in (0..scale.of(N_PLEDGES, PLEDGES_PER_POOL)).step_by(PLEDGES_PER_POOL) {
         let region = node.peer.charter().region;
         let pool = write(&node, &ingest::pool(region), Vec::new()).await?;
@@ -48,8 +51,18 @@ pub async fn measure(scale: Scale, report: &mut Report) -> Result<()> {
             let payload = ingest::pledge((first + number) as u64 + 1);
             let pledge = write(&node, &payload, vec![Reference::Record(pool)]).await?;
             let durable = Instant::now();
-            until_told(&mut items, pledge).await?;
-            times.push(durable.elapsed());
+            let mut commits = site.running.peer.store().commits();
+            let held = async {
+                until_held(&mut commits, node.peer.own_log()).await?;
+                anyhow::Ok(durable.elapsed())
+            };
+            let told = async {
+                until_told(&mut items, pledge).await?;
+                Ok(durable.elapsed())
+            };
+            let (held, told) = tokio::try_join!(held, told)?;
+            held_times.push(held);
+            times.push(told);
         }
     }
     fsync.push(meter::fsync_p50(folder.path())?);
@@ -59,6 +72,13 @@ pub async fn measure(scale: Scale, report: &mut Report) -> Result<()> {
     site.running.close().await?;
     let millis = |it: Duration| it.as_secs_f64() * 1e3;
     report.add("propagation: fsync of 4 KiB, p50", millis(fsync), "ms", Limit::None);
+    let held_p50 = meter::quantile(&mut held_times, 0.5);
+    report.add(
+        "propagation: durable to held by the coordinator, p50",
+        millis(held_p50),
+        "ms",
+        Limit::None,
+    );
     report.add("propagation: durable to item, p50", millis(p50), "ms", Limit::None);
     report.add("propagation: durable to item, p99", millis(p99), "ms", Limit::None);
     let ratio = millis(p50) / millis(fsync);
@@ -79,10 +99,21 @@ async fn write(node: &Running, payload: &Payload, references: Vec<Reference>) ->
 
 async fn subscribe(site: &Site) -> Result<tonic::Streaming<SubscribeResponse>> {
     let expect = Expect::AnyEd25519;
-    let dialled =
-        dial_anonymous(&site.address.to_string(), expect, DialLimits::default()).await?;
+    let dialled = dial_anonymous(&site.address.to_string(), expect, DialLimits::default()).await?;
     let mut client = FeedServiceClient::new(dialled.channel);
     Ok(client.subscribe(SubscribeRequest::default()).await?.into_inner())
+}
+
+/// Waits for a commit of the coordinator that holds the newest head of this log.
+async fn until_held(
+    commits: &mut broadcast::Receiver<Arc<store::Commit>>,
+    log: LogName,
+) -> Result<()> {
+    let held = async {
+        while !commits.recv().await?.heads.iter().any(|head| head.log == log) {}
+        Ok(())
+    };
+    timeout(PATIENCE, held).await.context("the record came")?
 }
 
 /// Reads until an item comes that this record caused.

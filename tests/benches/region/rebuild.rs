@@ -54,7 +54,9 @@ pub async fn measure(scale: Scale, report: &mut Report) -> Result<()> {
         let linked = dialler::keep_linked(node.peer.clone(), site.seat());
         node.spawn(linked);
     }
-    timeout(PATIENCE, until_held(&site, &expected)).await.context("the coordinator caught up")??;
+    timeout(PATIENCE, until_held(&site, &expected))
+        .await
+        .context("the coordinator caught up")??;
     let spent = meter.read()?;
     for node in nodes {
         node.close().await?;
@@ -66,9 +68,19 @@ pub async fn measure(scale: Scale, report: &mut Report) -> Result<()> {
     report.add("rebuild: records of 50 nodes", n_records as f64, "records", Limit::None);
     report.add("rebuild: rate", rate, "records/s", Limit::None);
     report.add("yardstick beside it: rate", bare_rate, "records/s", Limit::None);
-    report.add("rebuild: rate, of the yardstick's", rate / bare_rate, "×", Limit::AtLeast(LEAST_RATE));
+    report.add(
+        "rebuild: rate, of the yardstick's",
+        rate / bare_rate,
+        "×",
+        Limit::AtLeast(LEAST_RATE),
+    );
     report.add("yardstick beside it: CPU", bare_cpu, "µs/record", Limit::None);
-    report.add("rebuild: CPU of all sides", spent.cpu_micros_each(n_records), "µs/record", Limit::None);
+    report.add(
+        "rebuild: CPU of all sides",
+        spent.cpu_micros_each(n_records),
+        "µs/record",
+        Limit::None,
+    );
     Ok(())
 }
 

@@ -23,7 +23,13 @@ pub enum Limit {
 impl Report {
     /// Nothing yet.
     pub fn new(scale: f64) -> Self {
-        println!("{:<58} {:>14}  {:<10} {:>14}", "what (scale ".to_owned() + &scale.to_string() + ")", "measured", "unit", "limit");
+        println!(
+            "{:<58} {:>14}  {:<10} {:>14}",
+            "what (scale ".to_owned() + &scale.to_string() + ")",
+            "measured",
+            "unit",
+            "limit"
+        );
         Self { rows: Vec::new(), scale }
     }
 

@@ -21,8 +21,7 @@ pub fn charter(founders: &[CommunityId], coordinator: Seat) -> Result<CharterFil
     let mut founders = founders.to_vec();
     founders.sort_unstable();
     let name = Name::parse("Bench")?;
-    let charter =
-        Charter::new(author::network(), name, founders.clone(), vec![coordinator.id], 1)?;
+    let charter = Charter::new(author::network(), name, founders.clone(), vec![coordinator.id], 1)?;
     let founders = founders.into_iter().map(|id| Seat { id, address: None }).collect();
     Ok(CharterFile {
         region: charter.region_id(),

@@ -133,6 +133,6 @@ pub(super) async fn command(program: Program, args: &[OsString]) -> Result<serde
 #[macro_export]
 #[doc(hidden)]
 macro_rules! demo_args {
-    ($($arg:expr),* $(,)?) => { vec![$(::std::ffi::OsString::from($arg)),*] };
+    ($($arg:expr),* $(,)?) => { [$(::std::ffi::OsString::from($arg)),*] };
 }
 pub(super) use crate::demo_args as args;

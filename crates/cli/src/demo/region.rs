@@ -133,7 +133,7 @@ impl DemoRegion {
         );
         if let Some(community) = self.communities.first() {
             let dir = community.dir.display();
-            let _ = write!(text, "  {program} {} status --dir {dir}\n", crate::SERVER_NODE);
+            let _ = writeln!(text, "  {program} {} status --dir {dir}", crate::SERVER_NODE);
         }
         let _ =
             write!(text, "\nData and logs: {}\nCtrl-C stops the region.", self.folder.display());

@@ -70,7 +70,7 @@ impl<'a> Story<'a> {
             return Ok(());
         }
         let invented = self.region.folder().join("notices.json");
-        let mut line = args!["opportunity", "import"];
+        let mut line = args!["opportunity", "import"].to_vec();
         if ocds.is_empty() {
             runtime::files::write_private_file(&invented, NOTICES.as_bytes())?;
             line.push(invented.into());
@@ -135,7 +135,8 @@ impl<'a> Story<'a> {
             &welsh,
             "--sign-by",
             "60d",
-        ];
+        ]
+        .to_vec();
         for community in &self.region.communities {
             line.extend(args!["--party", format!("{}:community", community.id)]);
         }
@@ -201,7 +202,7 @@ impl<'a> Story<'a> {
                     .say("Enrolling people, and publishing the number and root of each roll …")?;
             }
             let names = (1..=N_PEOPLE).map(|person| OsString::from(format!("Person {person}")));
-            let mut line = args!["member", "add"];
+            let mut line = args!["member", "add"].to_vec();
             line.extend(names);
             self.region.node(number, &line).await?;
             self.region.node(number, &args!["roll", "publish"]).await?;
@@ -244,7 +245,7 @@ impl<'a> Story<'a> {
             format!("{open_for}s"),
         ];
         // The rolls of others arrive through the coordinator.
-        let mut line_for_all = line;
+        let mut line_for_all = line.to_vec();
         for community in &self.region.communities {
             line_for_all.extend(args!["--community", &community.id]);
         }

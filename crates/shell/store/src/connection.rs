@@ -30,6 +30,9 @@ const WAL_KEPT_BYTES: &str = "67108864";
 const MAX_WAL_BYTES: u64 = 128 * 1024 * 1024;
 /// How long SQLite waits for another connection of this process.
 const BUSY_TIME_OUT: Duration = Duration::from_secs(5);
+/// Rows that a statement may give before the first is taken: a batch. Past fewer, SQLite's thread and ours wake each
+/// other for every row.
+const ROWS_AHEAD: usize = record::limits::MAX_BATCH_RECORDS;
 
 /// The file, as the writer has it.
 #[derive(Debug)]
@@ -51,6 +54,7 @@ pub(crate) fn options(path: &Path) -> SqliteConnectOptions {
         .pragma("wal_autocheckpoint", WAL_AUTOCHECKPOINT_PAGES)
         .pragma("journal_size_limit", WAL_KEPT_BYTES)
         .busy_timeout(BUSY_TIME_OUT)
+        .row_buffer_size(ROWS_AHEAD)
 }
 
 /// Makes the file, for its owner alone, if it is not there. SQLite gives the WAL the same mode.
