@@ -1,7 +1,6 @@
 //! Real processes that have nothing to do: what they keep in memory, and how often they wake.
 
 use std::{
-    ffi::OsString,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -112,8 +111,7 @@ async fn program() -> Result<PathBuf> {
 }
 
 async fn init(program: &Path, kind: &'static str, dir: &Path) -> Result<Founded> {
-    let args =
-        args![kind, "init", "--dir", dir, "--network", NETWORK, "--name", "Idle", "--json"];
+    let args = args![kind, "init", "--dir", dir, "--network", NETWORK, "--name", "Idle", "--json"];
     let output = Command::new(program).args(args).output().await?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let made: Value = serde_json::from_slice(&output.stdout)?;

@@ -70,17 +70,23 @@ pub fn resident_bytes(process: u32) -> Result<u64> {
     Ok(kib * 1024)
 }
 
-/// The median time of a write of 4 KiB that reaches the disk.
-pub fn fsync_p50(folder: &Path) -> Result<Duration> {
-    let mut file = File::create(folder.join("fsync"))?;
-    let mut times = Vec::new();
-    for _ in 0..200 {
-        let began = Instant::now();
-        file.write_all(&[7; 4096])?;
-        file.sync_all()?;
-        times.push(began.elapsed());
+/// A file whose only purpose is to be flushed.
+#[derive(Debug)]
+pub struct Flushed(File);
+
+impl Flushed {
+    /// A new file in this folder.
+    pub fn create(folder: &Path) -> Result<Self> {
+        Ok(Self(File::create(folder.join("fsync"))?))
     }
-    Ok(quantile(&mut times, 0.5))
+
+    /// How long a write of 4 KiB takes until it has reached the disk.
+    pub fn time(&mut self) -> Result<Duration> {
+        let began = Instant::now();
+        self.0.write_all(&[7; 4096])?;
+        self.0.sync_all()?;
+        Ok(began.elapsed())
+    }
 }
 
 /// The value below which this share of the times lies.

@@ -41,8 +41,8 @@ pub async fn measure(scale: Scale, report: &mut Report) -> Result<()> {
     let mut node = Running::open(&node_folder, charter, Role::Node).await?;
     node.spawn(dialler::keep_linked(node.peer.clone(), site.seat()));
     let mut items = subscribe(&site).await?;
-    let mut fsync = vec![meter::fsync_p50(folder.path())?];
-    let (mut times, mut held_times) = (Vec::new(), Vec::new());
+    let mut flushed = meter::Flushed::create(folder.path())?;
+    let (mut times, mut held_times, mut fsync_times) = (Vec::new(), Vec::new(), Vec::new());
     for first in (0..scale.of(N_PLEDGES, PLEDGES_PER_POOL)).step_by(PLEDGES_PER_POOL) {
         let region = node.peer.charter().region;
         let pool = write(&node, &ingest::pool(region), Vec::new()).await?;
@@ -63,11 +63,12 @@ pub async fn measure(scale: Scale, report: &mut Report) -> Result<()> {
             let (held, told) = tokio::try_join!(held, told)?;
             held_times.push(held);
             times.push(told);
+            // In between, because the disk changes from second to second.
+            fsync_times.push(flushed.time()?);
         }
     }
-    fsync.push(meter::fsync_p50(folder.path())?);
     let (p50, p99) = (meter::quantile(&mut times, 0.5), meter::quantile(&mut times, 0.99));
-    let fsync = fsync.iter().sum::<Duration>() / 2;
+    let fsync = meter::quantile(&mut fsync_times, 0.5);
     node.close().await?;
     site.running.close().await?;
     let millis = |it: Duration| it.as_secs_f64() * 1e3;

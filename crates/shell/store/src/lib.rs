@@ -151,6 +151,8 @@ impl Store {
         write.put_back(db);
         let read = SqlitePoolOptions::new()
             .max_connections(N_READERS)
+            // A connection to a file of this machine does not go away; asking it costs as much as a small read.
+            .test_before_acquire(false)
             .connect_with(options.read_only(true))
             .await
             .map_err(&storage)?;
