@@ -12,7 +12,7 @@ use record::{
 use serde::Deserialize;
 use store::{CaseRow, StoreError, WordsRow};
 
-use crate::{feed::Feed, metrics, words::payload_of};
+use crate::{feed::Feed, metrics};
 
 /// What a pool's view says that an export needs.
 #[derive(Debug, Deserialize)]
@@ -114,7 +114,7 @@ impl Exporter {
 
     async fn republication(&self, row: &WordsRow) -> Result<Option<ImportedRelease>, StoreError> {
         let Some(Release { ocid, release_id, released_at, source: Some(source), .. }) =
-            release_of(payload_of(&row.record))
+            release_of(row.record.payload())
         else {
             return Ok(None);
         };
@@ -138,7 +138,7 @@ impl Exporter {
     async fn notice(&self, row: &WordsRow) -> Result<Option<Vec<u8>>, StoreError> {
         for id in row.record.header()?.references {
             let Some(words) = self.feed.peer().store().words(id).await? else { continue };
-            if let Some(Payload::Notice(notice)) = payload_of(&words.record) {
+            if let Some(Payload::Notice(notice)) = words.record.payload() {
                 return Ok(Some(notice.release_json));
             }
         }

@@ -25,8 +25,8 @@ use crate::{
     words::{WordFinder, Words},
 };
 
-/// The most subscribers at one time: each costs a task, a queue and some buffers, about 50 KiB, so half a gibibyte.
-pub const MAX_SUBSCRIBERS: usize = 10_000;
+pub use record::limits::MAX_SUBSCRIBERS;
+
 /// Pages of the ring that a subscriber may fall behind before it reads from the store again.
 const RING_PAGES: usize = 256;
 /// Items in a page: at about 1 KiB each, well below what one reader of the store should hold.
@@ -66,8 +66,8 @@ struct Shared {
     peer: Peer,
     words: WordFinder,
     ring: broadcast::Sender<Page>,
-    /// The newest signed checkpoint of our own log.
-    checkpoint: watch::Sender<Arc<[u8]>>,
+    /// The size and note of the newest signed checkpoint of our own log that was heard of.
+    checkpoint: watch::Sender<(u64, Arc<[u8]>)>,
     places: Arc<Semaphore>,
     max_subscribers: usize,
     reading: Semaphore,
@@ -85,7 +85,7 @@ impl Feed {
             words: WordFinder::new(peer.store().clone()),
             peer,
             ring,
-            checkpoint: watch::Sender::new(Arc::default()),
+            checkpoint: watch::Sender::new((0, Arc::default())),
             places: Arc::new(Semaphore::new(max_subscribers)),
             max_subscribers,
             reading: Semaphore::new(MAX_READING),
@@ -136,16 +136,27 @@ impl Feed {
     fn take_checkpoint(&self, commit: &Commit) {
         let own = self.peer().own_log();
         if let Some(head) = commit.heads.iter().find(|head| head.log == own) {
-            self.shared.checkpoint.send_replace(Arc::clone(&head.checkpoint));
+            self.hear_of(head.size, Arc::clone(&head.checkpoint));
         }
     }
 
     async fn read_checkpoint(&self) -> Result<(), StoreError> {
         let row = self.peer().store().log(self.peer().own_log()).await?;
-        if let Some((_, note)) = row.and_then(|it| it.checkpoint) {
-            self.shared.checkpoint.send_replace(note.into());
+        if let Some((size, note)) = row.and_then(|it| it.checkpoint) {
+            self.hear_of(size, note.into());
         }
         Ok(())
+    }
+
+    /// News of a commit may come after the same was read from the store, and never goes back.
+    fn hear_of(&self, size: u64, note: Arc<[u8]>) {
+        self.shared.checkpoint.send_if_modified(|known| {
+            let is_news = known.0 <= size;
+            if is_news {
+                *known = (size, note);
+            }
+            is_news
+        });
     }
 
     /// The next page of the feed, in order; empty at its end.
@@ -208,17 +219,20 @@ impl Feed {
         self.shared.max_subscribers
     }
 
-    /// Our own newest checkpoint.
+    /// Our own newest checkpoint, which covers at least so many records: whoever reads from the store may be ahead of
+    /// the news of a commit.
     ///
     /// # Errors
     ///
     /// [`StoreError`] if the disk fails.
-    pub(crate) async fn checkpoint(&self) -> Result<Arc<[u8]>, StoreError> {
-        let known = || Arc::clone(&self.shared.checkpoint.borrow());
-        if known().is_empty() {
-            self.read_checkpoint().await?;
+    pub(crate) async fn checkpoint(&self, at_least: u64) -> Result<Arc<[u8]>, StoreError> {
+        let known = || self.shared.checkpoint.borrow().clone();
+        let (size, note) = known();
+        if !note.is_empty() && at_least <= size {
+            return Ok(note);
         }
-        Ok(known())
+        self.read_checkpoint().await?;
+        Ok(known().1)
     }
 
     pub(crate) fn words(&self) -> &WordFinder {

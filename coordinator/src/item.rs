@@ -204,10 +204,16 @@ impl Item {
                 community: self.community,
                 places: self.places.clone(),
                 proof_urls: self.causes.iter().map(proof).collect(),
-                level: None,
+                level: level_of(&self.transition).map(str::to_owned),
             },
         }
     }
+}
+
+/// How far the figures of a step have been checked, where it publishes figures (VOTES.md, levels).
+fn level_of(transition: &str) -> Option<&'static str> {
+    let has_figures = matches!(transition, "tally.counted" | "poll.tallied" | "poll.declared");
+    has_figures.then_some(civic::poll::SELF_DECLARED)
 }
 
 fn capitalised(word: &str) -> String {

@@ -3,19 +3,19 @@
 use std::{collections::BTreeSet, pin::Pin, time::Duration};
 
 use formats::cursor::Cursor;
-use peer::services::status_of;
+use peer::services::{refusal_status, status_of};
 use proto::v1::{
     Heartbeat, Reset, SubscribeRequest, SubscribeResponse, feed_service_server::FeedService,
     subscribe_response::Event,
 };
-use record::{UnixMillis, place::GssCode};
+use record::{UnixMillis, limits::MAX_HEARTBEAT_SECS, place::GssCode};
 use store::{Position, StoreError};
 use tokio::{
     sync::{OwnedSemaphorePermit, broadcast, mpsc},
     time::{Instant, sleep_until},
 };
 use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
 use crate::{
     feed::{Feed, Reached, Told},
@@ -23,12 +23,10 @@ use crate::{
     metrics::{self, Subscribed},
 };
 
-/// The most kinds, and the most places, that a subscriber may ask for.
-pub const MAX_FILTERS: usize = 256;
+pub use record::limits::MAX_FILTERS;
+
 /// Seconds between heartbeats, if the subscriber does not say.
 const DEFAULT_HEARTBEAT_SECS: u32 = 30;
-/// The longest silence; home routers forget a connection after about as long.
-const MAX_HEARTBEAT_SECS: u32 = 300;
 /// Events handed to the connection ahead of what it has sent: 32 × about 1 KiB.
 const OUT_EVENTS: usize = 32;
 
@@ -48,11 +46,12 @@ impl FeedService for Feed {
         let begin = Begin::parse(&cursor)?;
         let place = self.place().ok_or_else(|| {
             metrics::subscriber_refused();
-            Status::resource_exhausted(format!(
+            let told = format!(
                 "This coordinator serves {} subscribers at most, and all places are taken. \
                  Try again later, or read /feed.json.",
                 self.max_subscribers(),
-            ))
+            );
+            refusal_status(Code::ResourceExhausted, "feed.too_many_subscribers", told)
         })?;
         let (out, events) = mpsc::channel(OUT_EVENTS);
         let (end, ended) = mpsc::channel(1);
@@ -74,14 +73,19 @@ impl FeedService for Feed {
     }
 }
 
+fn invalid(reason: &str, sentence: impl Into<String>) -> Status {
+    refusal_status(Code::InvalidArgument, reason, sentence)
+}
+
 fn parse_silence(heartbeat_seconds: u32) -> Result<Duration, Status> {
     let seconds = match heartbeat_seconds {
         0 => DEFAULT_HEARTBEAT_SECS,
         seconds if seconds <= MAX_HEARTBEAT_SECS => seconds,
         _ => {
-            return Err(Status::invalid_argument(format!(
+            let told = format!(
                 "heartbeat_seconds is 1 to {MAX_HEARTBEAT_SECS}, or 0 for {DEFAULT_HEARTBEAT_SECS}."
-            )));
+            );
+            return Err(invalid("feed.heartbeat", told));
         }
     };
     Ok(Duration::from_secs(seconds.into()))
@@ -102,17 +106,16 @@ impl Filter {
         if MAX_FILTERS < kinds.len() || MAX_FILTERS < places.len() {
             let told =
                 format!("At most {MAX_FILTERS} kinds and {MAX_FILTERS} places can be asked for.");
-            return Err(Status::invalid_argument(told));
+            return Err(invalid("feed.too_many_filters", told));
         }
         if kinds.iter().any(|kind| !KINDS.contains(&kind.as_str())) {
             let told = format!("A kind is one of: {}.", KINDS.join(", "));
-            return Err(Status::invalid_argument(told));
+            return Err(invalid("feed.unknown_kind", told));
         }
         let codes: Option<BTreeSet<GssCode>> = places.iter().map(|it| GssCode::parse(it)).collect();
         let places = codes.ok_or_else(|| {
-            Status::invalid_argument(
-                "A place is a GSS code: a letter and eight digits, such as E07000223.",
-            )
+            let told = "A place is a GSS code: a letter and eight digits, such as E07000223.";
+            invalid("feed.not_a_place", told)
         })?;
         Ok(Self { kinds: kinds.iter().cloned().collect(), places })
     }
@@ -139,9 +142,10 @@ impl Begin {
         }
         let cursor = text.parse::<Cursor>();
         cursor.map(Self::After).map_err(|error| {
-            Status::invalid_argument(format!(
+            let told = format!(
                 "The cursor cannot be read: {error}. Leave it empty to read from the beginning."
-            ))
+            );
+            invalid("feed.cursor", told)
         })
     }
 }
@@ -277,7 +281,7 @@ impl Subscription {
     async fn heartbeat(&mut self) -> Result<(), Ended> {
         let beat = Heartbeat {
             cursor: cursor(self.feed.coordinator(), self.reached.position).to_string(),
-            checkpoint: self.feed.checkpoint().await?.to_vec(),
+            checkpoint: self.feed.checkpoint(self.reached.position.log_size).await?.to_vec(),
             at: self.feed.now().0,
         };
         metrics::heartbeat();

@@ -5,13 +5,12 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use formats::ocds::import::MAX_TITLE_CHARS;
+use formats::ocds::import::wording_of;
 use record::{
     Payload, RecordId,
     payload::words::{Language, Wording},
 };
-use serde_json::Value;
-use store::{Store, StoreError, StoredRecord};
+use store::{Store, StoreError};
 
 /// Cases whose opening references are remembered: 65,536 × at most 16 ids of 32 bytes is 32 MiB, and usually 4.
 const MAX_REMEMBERED_CASES: usize = 65_536;
@@ -41,9 +40,7 @@ impl Words {
     pub(crate) fn of_payload(payload: Payload) -> Self {
         match payload {
             Payload::Text(text) => Self(text.wordings),
-            Payload::Notice(notice) => {
-                Self(notice_wording(&notice.release_json).into_iter().collect())
-            }
+            Payload::Notice(notice) => Self(wording_of(&notice.release_json).into_iter().collect()),
             Payload::Covenant(_)
             | Payload::Opportunity(_)
             | Payload::Pool(_)
@@ -56,35 +53,6 @@ impl Words {
             | Payload::Evidence(_) => Self::default(),
         }
     }
-}
-
-/// What a stored record says; `None` if its payload was erased or cannot be read.
-pub(crate) fn payload_of(record: &StoredRecord) -> Option<Payload> {
-    let kind = record.header().ok()?.kind.known()?;
-    proto::payload::decode(kind, &record.content.as_ref()?.payload).ok()
-}
-
-/// The title and description of an OCDS release, cut to what fits a line and a page.
-fn notice_wording(release_json: &[u8]) -> Option<Wording> {
-    let release: Value = serde_json::from_slice(release_json).ok()?;
-    let said = |place: &str| release.pointer(place).and_then(Value::as_str);
-    let language = said("/language").map(str::to_ascii_lowercase);
-    let language = language.and_then(|it| Language::parse(&it)).unwrap_or_else(Language::english);
-    let title =
-        ["/tender/title", "/title", "/planning/project", "/ocid"].into_iter().find_map(said)?;
-    let text = ["/tender/description", "/description"].into_iter().find_map(said);
-    Some(Wording {
-        language,
-        title: one_line(title),
-        text: text.unwrap_or_default().to_owned(),
-        labels: Vec::new(),
-    })
-}
-
-/// The text as one line of at most [`MAX_TITLE_CHARS`] characters.
-fn one_line(text: &str) -> String {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    words.join(" ").chars().filter(|c| !c.is_control()).take(MAX_TITLE_CHARS).collect()
 }
 
 /// Finds the words of cases. Remembers only what cannot change: which records an opening refers to.
@@ -118,7 +86,7 @@ impl WordFinder {
         let mut noticed = Words::default();
         for id in references {
             let Some(row) = self.store.words(*id).await? else { continue };
-            match payload_of(&row.record) {
+            match row.record.payload() {
                 Some(text @ Payload::Text(_)) => return Ok(Words::of_payload(text)),
                 Some(other) => noticed = Words::of_payload(other),
                 None => {}
@@ -184,12 +152,5 @@ mod tests {
         assert_eq!(both.titles().collect::<Vec<_>>(), [("cy", "Roof works")]);
         assert_eq!(notice(r#"{"ocid":"o"}"#).title(), "o");
         assert_eq!(notice("no JSON"), Words::default());
-    }
-
-    #[test]
-    fn a_title_of_300_characters_is_whole_and_one_of_301_is_cut() {
-        let long = "é".repeat(MAX_TITLE_CHARS);
-        assert_eq!(one_line(&long), long);
-        assert_eq!(one_line(&format!("{long}x")), long);
     }
 }

@@ -19,9 +19,9 @@ use serde_json::Value;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("tlog", &[]),
     ("record", &["tlog"]),
-    ("civic", &["record", "tlog"]),
+    ("civic", &["record"]),
     ("replica", &["record", "tlog"]),
-    ("formats", &["record", "civic"]),
+    ("formats", &["record"]),
     ("proto", &["record", "tlog"]),
     ("runtime", &[]),
     ("transport", &[]),
@@ -43,24 +43,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "peer",
         ],
     ),
-    (
-        "coordinator",
-        &["record", "tlog", "civic", "formats", "proto", "store", "transport", "runtime", "peer"],
-    ),
+    ("coordinator", &["record", "civic", "formats", "proto", "store", "runtime", "peer"]),
     (
         "folkmoot",
-        &[
-            "record",
-            "tlog",
-            "civic",
-            "formats",
-            "proto",
-            "transport",
-            "runtime",
-            "peer",
-            "node",
-            "coordinator",
-        ],
+        &["record", "tlog", "formats", "proto", "transport", "runtime", "node", "coordinator"],
     ),
 ];
 /// Crates that must reach no I/O.

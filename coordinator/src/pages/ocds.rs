@@ -28,8 +28,8 @@ use crate::{export::Exporter, metrics};
 const MAX_RELEASES: usize = 1_000;
 /// Cases read at one time.
 const CHUNK_CASES: u32 = 20;
-/// Packages written at one time: 16 × (4 releases ahead and 20 cases read) is at most some 100 MiB.
-pub(super) const MAX_PACKAGES: usize = 16;
+pub(super) use record::limits::MAX_PACKAGES;
+
 /// A reader that takes nothing for so long gives its place to another.
 const READER_TIME_OUT: Duration = Duration::from_secs(30);
 /// Releases handed to the connection ahead of what it has sent: 4 × at most about 300 KiB.

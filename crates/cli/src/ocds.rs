@@ -125,7 +125,7 @@ fn check(options: &CheckOptions, console: &Console) -> Result<Exit, Failure> {
 }
 
 /// The files named, and every *.json file in the folders named, in order. Links to folders are not followed.
-fn json_files(paths: &[PathBuf]) -> Vec<PathBuf> {
+pub(crate) fn json_files(paths: &[PathBuf]) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for path in paths {
         if path.is_dir() { files.extend(files_in(path)) } else { files.push(path.clone()) }

@@ -1,5 +1,6 @@
 //! Cases of the register, with their words.
 
+use formats::ocds::import::wording_of;
 use peer::{Peer, services::CasePage};
 use proto::clerk::{ListCasesRequest, ListCasesResponse};
 use record::{Payload, RecordId, kind::Known, payload::words::Wording};
@@ -72,21 +73,9 @@ async fn words_of(peer: &Peer, view: &Value) -> Result<Value, Refusal> {
 }
 
 fn words_json(words: &WordsRow) -> Option<Value> {
-    let kind = words.record.header().ok()?.kind.known()?;
-    let content = words.record.content.as_ref()?;
-    match proto::payload::decode(kind, &content.payload).ok()? {
+    match words.record.payload()? {
         Payload::Text(text) => Some(text.wordings.iter().map(wording_json).collect()),
-        Payload::Notice(notice) => {
-            let release: Value = serde_json::from_slice(&notice.release_json).ok()?;
-            let tender = look::at(&release, "/tender");
-            let title = look::at(tender, "/title")
-                .as_str()
-                .or(look::at(&release, "/ocid").as_str())
-                .unwrap_or_default();
-            let text = look::text(tender, "/description");
-            let language = look::at(&release, "/language").as_str().unwrap_or("en");
-            Some(json!([{ "language": language, "title": title, "text": text, "labels": [] }]))
-        }
+        Payload::Notice(notice) => Some(json!([wording_json(&wording_of(&notice.release_json)?)])),
         Payload::Covenant(_)
         | Payload::Opportunity(_)
         | Payload::Pool(_)

@@ -90,11 +90,7 @@ async fn check_readable(
         )
     };
     let row = peer.store().words(words.ok_or_else(missing)?).await?.ok_or_else(missing)?;
-    let content = row.record.content.ok_or_else(missing)?;
-    let text = match proto::payload::decode(record::kind::Known::Text, &content.payload) {
-        Ok(Payload::Text(text)) => text,
-        Ok(_) | Err(_) => return Err(missing()),
-    };
+    let Some(Payload::Text(text)) = row.record.payload() else { return Err(missing()) };
     if hashes(&text) == proposal.texts { Ok(()) } else { Err(other_words()) }
 }
 

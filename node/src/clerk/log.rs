@@ -63,17 +63,10 @@ fn record_json(record: &StoredRecord, refusal: Option<(String, String)>) -> Resu
         "kind": header.kind.as_str(),
         "payload_bytes": header.payload_bytes,
         "references": header.references,
-        "payload": describe(record, &header),
+        "payload": record.payload().map(|it| proto::describe::describe(&it)),
         "erased": record.content.is_none(),
         "refused": refused,
     }))
-}
-
-/// The payload in one line; `None` if its kind or its form is not known here.
-fn describe(record: &StoredRecord, header: &record::Header) -> Option<String> {
-    let content = record.content.as_ref()?;
-    let payload = proto::payload::decode(header.kind.known()?, &content.payload).ok()?;
-    Some(proto::describe::describe(&payload))
 }
 
 /// Sends every file of the log as it stood at its newest checkpoint.

@@ -4,13 +4,10 @@ use ballotbox::{
     BoxError, CastRefusal, CloseRefusal, CountRefusal, Failure, FreezeRefusal, OpenRefusal,
     PeopleRefusal,
 };
-use peer::{PeerError, folder::FolderError};
+use peer::{PeerError, folder::FolderError, services::refusal_status};
 use proto::payload::PayloadError;
 use store::StoreError;
-use tonic::{Code, Status, metadata::MetadataValue};
-
-/// The metadata key under which the stable reason travels.
-pub const REASON_KEY: &str = "folkmoot-reason";
+use tonic::{Code, Status};
 
 /// Why something asked at the clerk's socket was not done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -57,12 +54,8 @@ impl Refusal {
 
 impl From<Refusal> for Status {
     fn from(refusal: Refusal) -> Self {
-        let mut status = Self::new(refusal.code, refusal.detail);
-        // Reasons are words and dots: they are always allowed in metadata.
-        if let Ok(reason) = MetadataValue::try_from(refusal.reason) {
-            status.metadata_mut().insert(REASON_KEY, reason);
-        }
-        status
+        let Refusal { code, reason, detail } = refusal;
+        refusal_status(code, &reason, detail)
     }
 }
 
@@ -198,6 +191,8 @@ impl Reason for PeopleRefusal {
 
 #[cfg(test)]
 mod tests {
+    use peer::services::REASON_KEY;
+
     use super::*;
 
     #[test]

@@ -1,10 +1,8 @@
 //! How a command ends when it did not do what was asked.
 
-use peer::{HostError, folder::FolderError};
+use peer::{HostError, folder::FolderError, services::REASON_KEY};
 use runtime::exit::Exit;
 use tonic::{Code, Status};
-
-use crate::clerk::refusal::REASON_KEY;
 
 /// A sentence for a person, a stable reason for a script, and the exit code.
 #[derive(Debug, thiserror::Error)]

@@ -67,7 +67,10 @@ enum Format {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  folkmoot-node run --dir harbour --charter charter.toml --listen 0.0.0.0:7443"
+    after_help = "Example:\n  folkmoot-node run --dir harbour --charter charter.toml --listen 0.0.0.0:7443\n\n\
+A charter:\n  network = \"demo.folkmoot.example\"\n  name = \"Estuary\"\n\n  \
+[[coordinators]]\n  id = \"fm1…\"\n  address = \"coordinator.example:7443\"\n\n  \
+[[founders]]           # once for each, this community among them\n  id = \"fm1…\""
 )]
 pub(super) struct Run {
     #[command(flatten)]

@@ -45,6 +45,14 @@ fn sentences(status: &Value) -> String {
             text_of(look::at(link, "/id")),
             look::at(link, "/acked_size")
         );
+        let skew_millis = look::at(link, "/clock_skew_millis").as_i64().unwrap_or_default();
+        let skew_minutes = skew_millis.unsigned_abs() / 60_000;
+        if 5 <= skew_minutes {
+            let _ = writeln!(
+                text,
+                "  Its clock and this machine's differ by {skew_minutes} minutes. Check this one."
+            );
+        }
         if let Some(refusal) = look::at(link, "/last_refusal").as_str() {
             let _ = writeln!(text, "  It refused something: {refusal}");
         }

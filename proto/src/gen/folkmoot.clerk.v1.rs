@@ -245,7 +245,8 @@ pub struct OpenPollResponse {
     #[prost(message, optional, tag = "1")]
     pub written: ::core::option::Option<Written>,
 }
-/// Ballots, made durable together or not at all.
+/// Ballots. Those that the poll takes are made durable together; a refused one does not hinder the others, and the error
+/// names it by its place in the list.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CastBallotsRequest {
     /// The poll: fmr1….

@@ -25,7 +25,7 @@ pub struct Opening {
     /// The region to whose register it belongs.
     #[prost(bytes = "vec", tag = "1")]
     pub region: ::prost::alloc::vec::Vec<u8>,
-    /// The one unit that pledges are counted in.
+    /// The one unit that pledges are counted in: 1 to 32 ASCII letters, digits and inner spaces.
     #[prost(string, tag = "2")]
     pub unit: ::prost::alloc::string::String,
     /// The quantity of firm pledges that makes the purchase worth while.

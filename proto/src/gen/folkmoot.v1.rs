@@ -495,6 +495,9 @@ pub struct Hello {
     /// The region.
     #[prost(bytes = "vec", tag = "8")]
     pub region: ::prost::alloc::vec::Vec<u8>,
+    /// The speaker's clock (milliseconds since 1970, UTC): for showing skew, never for judging; 0 if it does not say.
+    #[prost(uint64, tag = "9")]
+    pub time: u64,
 }
 /// The newest heads of some logs.
 #[derive(Clone, PartialEq, ::prost::Message)]

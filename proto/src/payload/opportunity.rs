@@ -16,8 +16,7 @@ use crate::kinds::opportunity as wire;
 
 /// The longest ocid and the longest release id, in bytes: the longest in national portals are under 100.
 pub const MAX_OCDS_ID_BYTES: usize = 256;
-/// The longest URL or file name of a source, in bytes.
-pub const MAX_SOURCE_URL_BYTES: usize = 2_048;
+pub use record::limits::MAX_SOURCE_URL_BYTES;
 
 same_names!(
     parse_stage,

@@ -115,7 +115,7 @@ async fn init(program: &Path, kind: &'static str, dir: &Path) -> Result<Founded>
     let output = Command::new(program).args(args).output().await?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let made: Value = serde_json::from_slice(&output.stdout)?;
-    let id = made["id"].as_str().context("an id")?.to_owned();
+    let id = made["community"].as_str().context("an id")?.to_owned();
     Ok(Founded { kind, dir: dir.to_path_buf(), id })
 }
 

@@ -88,5 +88,6 @@ fn hello(author: &Author) -> v1::Hello {
         build: "folkmoot benchmark".to_owned(),
         region_epoch: 0,
         region: Vec::new(),
+        time: 0,
     }
 }

@@ -24,6 +24,7 @@ use super::{
         QuarantinedRelease, Summary, number, text,
     },
 };
+use crate::ocds::json_files;
 
 /// Invented notices, imported unless others are given.
 const NOTICES: &str = include_str!("notices.json");
@@ -75,7 +76,11 @@ impl<'a> Story<'a> {
             runtime::files::write_private_file(&invented, NOTICES.as_bytes())?;
             line.push(invented.into());
         } else {
-            line.extend(files_in(ocds)?.into_iter().map(OsString::from));
+            let files = json_files(ocds);
+            if files.is_empty() {
+                bail!("There is no *.json file in what --ocds names.");
+            }
+            line.extend(files.into_iter().map(OsString::from));
         }
         self.teller.say("Importing notices of public contracts …")?;
         let said = self.region.node(0, &line).await?;
@@ -408,27 +413,6 @@ impl<'a> Story<'a> {
         }
         Ok(n_events)
     }
-}
-
-/// The files named, and every JSON file in the folders named, in order of path.
-fn files_in(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    let mut waiting: Vec<PathBuf> = paths.to_vec();
-    while let Some(path) = waiting.pop() {
-        let unread = || format!("{} cannot be read.", path.display());
-        if !path.is_dir() {
-            files.push(path);
-            continue;
-        }
-        for entry in std::fs::read_dir(&path).with_context(unread)? {
-            let inner = entry.with_context(unread)?.path();
-            if inner.is_dir() || inner.extension().is_some_and(|it| it == "json") {
-                waiting.push(inner);
-            }
-        }
-    }
-    files.sort();
-    if files.is_empty() { bail!("There is no JSON file in what --ocds names.") } else { Ok(files) }
 }
 
 fn quantity(number: usize) -> usize {

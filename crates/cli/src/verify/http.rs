@@ -49,7 +49,7 @@ impl Http {
     async fn fetch_url(&self, url: &str, max_bytes: usize) -> Result<Fetched, Failure> {
         let uri: Uri = url.parse().map_err(|error| unreachable(url, &format!("{error}")))?;
         let answer =
-            self.client.get(uri).await.map_err(|error| unreachable(url, &chain(&error)))?;
+            self.client.get(uri).await.map_err(|error| unreachable(url, &with_causes(&error)))?;
         let status = answer.status();
         match status {
             StatusCode::OK => {}
@@ -83,7 +83,7 @@ fn unreachable(url: &str, why: &str) -> Failure {
 }
 
 /// The error and what caused it, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

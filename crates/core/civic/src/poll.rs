@@ -30,7 +30,7 @@ use record::{
 };
 
 pub use refusal::{Part, Refusal};
-pub use view::{PollSums, PollView, RootView, TallyView, declaration};
+pub use view::{PollSums, PollView, RootView, SELF_DECLARED, TallyView, declaration};
 
 use crate::{
     case::{CaseBody, CaseRecord, RegionView, Verdict},

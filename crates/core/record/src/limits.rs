@@ -5,6 +5,7 @@
 use crate::{
     identity::{MAX_BUNDLE_BYTES, MAX_BUNDLE_RECORDS, MAX_OFFICERS},
     name::MAX_NAME_BYTES,
+    payload::pool::MAX_UNIT_BYTES,
     region::{MAX_COORDINATORS, MAX_FOUNDERS},
 };
 
@@ -34,6 +35,38 @@ pub const MAX_LANGUAGES: usize = 8;
 pub const MAX_IMPORT_FILE_BYTES: u64 = 64 * 1024 * 1024;
 /// How deep JSON from outside may nest.
 pub const MAX_JSON_DEPTH: usize = 64;
+/// The most releases taken from one file: twice what the smallest real releases (1.3 KB) fill 64 MiB with.
+pub const MAX_IMPORT_RELEASES: usize = 100_000;
+/// The largest notice, in bytes: a payload without the few bytes that frame it.
+pub const MAX_NOTICE_BYTES: usize = MAX_PAYLOAD_BYTES - 64;
+/// The longest text of a payload that has a limit of its own, in bytes: the address of a source.
+pub const MAX_SOURCE_URL_BYTES: usize = 2_048;
+/// The most logs that a replication stream keeps in mind: every parish of Britain (about 12,000) and a third more.
+pub const MAX_STREAM_LOGS: usize = 16 * 1024;
+/// The most heads in one message.
+pub const MAX_HEADS: usize = 256;
+/// How often a peer may do what only a faulty peer does, before the stream is closed.
+pub const MAX_STREAM_FAULTS: u32 = 64;
+/// How often a peer may offer or refuse what leads nowhere, before the stream is closed: it may hold as many logs
+/// unknown here as a stream keeps in mind, and each costs one message.
+pub const MAX_STREAM_STRAYS: u32 = 16 * 1024;
+/// The most streams of one community at once: one or two are of use, and those of a connection that vanished are
+/// noticed only after 40 seconds. Each may take 64 MiB.
+pub const MAX_STREAMS: usize = 8;
+/// The most subscribers of a feed at one time: each costs about 50 KiB, together half a gibibyte.
+pub const MAX_SUBSCRIBERS: usize = 10_000;
+/// The most kinds, and the most places, that a subscriber may ask for.
+pub const MAX_FILTERS: usize = 256;
+/// The longest silence between heartbeats, in seconds; home routers forget a connection after about as long.
+pub const MAX_HEARTBEAT_SECS: u32 = 300;
+/// OCDS packages written at one time: each holds a few cases of up to 300 KiB, together some 100 MiB.
+pub const MAX_PACKAGES: usize = 16;
+/// The longest name of a person on a roll, in characters.
+pub const MAX_PERSON_NAME_CHARS: usize = 200;
+/// The most ballots handed in at once: a village's paper ballots.
+pub const MAX_CASTS_PER_CALL: usize = 5_000;
+/// The most records written at once: one transaction, and 3,400 pledges or lots fit twice.
+pub const MAX_DRAFTS: usize = 8_192;
 
 /// How a refusal is answered in each protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +92,11 @@ const fn limit(
     because: &'static str,
     http: u16,
 ) -> Limit {
-    let grpc = if http == 429 { "RESOURCE_EXHAUSTED" } else { "INVALID_ARGUMENT" };
+    let grpc = match http {
+        429 => "RESOURCE_EXHAUSTED",
+        503 => "UNAVAILABLE",
+        _ => "INVALID_ARGUMENT",
+    };
     Limit { reason, value, unit, because, grpc, http }
 }
 
@@ -145,12 +182,56 @@ pub const TABLE: &[Limit] = &[
         413,
     ),
     limit(
-        "grpc.message_too_large",
-        MAX_GRPC_MESSAGE_BYTES as u64,
+        "replication.identity_too_large",
+        MAX_BUNDLE_BYTES as u64,
         "bytes",
-        "one batch and its proofs",
+        "256 records of 1 KiB",
         413,
     ),
+    limit(
+        "replication.too_many_heads",
+        MAX_HEADS as u64,
+        "heads",
+        "one message, at 4 KiB each",
+        400,
+    ),
+    limit(
+        "replication.too_many_logs",
+        MAX_STREAM_LOGS as u64,
+        "logs",
+        "every parish of Britain and a third more",
+        429,
+    ),
+    limit(
+        "replication.too_many_streams",
+        MAX_STREAMS as u64,
+        "streams",
+        "one or two are of use to a community; each may take 64 MiB",
+        429,
+    ),
+    limit(
+        "replication.too_many_faults",
+        MAX_STREAM_FAULTS as u64,
+        "faults",
+        "a peer with so many is broken, and each costs a message",
+        429,
+    ),
+    limit(
+        "replication.too_many_strays",
+        MAX_STREAM_STRAYS as u64,
+        "messages",
+        "one for each log that a stream keeps in mind",
+        429,
+    ),
+    // gRPC itself says so, with this code and no reason.
+    Limit {
+        reason: "grpc.message_too_large",
+        value: MAX_GRPC_MESSAGE_BYTES as u64,
+        unit: "bytes",
+        because: "one batch and its proofs",
+        grpc: "OUT_OF_RANGE",
+        http: 413,
+    },
     limit(
         "note.too_large",
         tlog::note::MAX_NOTE_BYTES as u64,
@@ -195,6 +276,78 @@ pub const TABLE: &[Limit] = &[
         413,
     ),
     limit("import.too_deep", MAX_JSON_DEPTH as u64, "levels", "OCDS nests under 20", 400),
+    limit(
+        "import.too_many_releases",
+        MAX_IMPORT_RELEASES as u64,
+        "releases",
+        "twice what the smallest real ones fill 64 MiB with",
+        413,
+    ),
+    limit(
+        "release.too_large",
+        MAX_NOTICE_BYTES as u64,
+        "bytes",
+        "one payload, once contact details are left out; 4 MiB before",
+        413,
+    ),
+    limit(
+        "payload.too_long",
+        MAX_SOURCE_URL_BYTES as u64,
+        "bytes",
+        "the address of a source; shorter texts name their own limit",
+        400,
+    ),
+    limit("pool.unit", MAX_UNIT_BYTES as u64, "bytes", "a word or two, such as kWh", 400),
+    limit(
+        "member.name_too_long",
+        MAX_PERSON_NAME_CHARS as u64,
+        "characters",
+        "the longest names on registers have under 100",
+        400,
+    ),
+    limit("member.too_many", MAX_BALLOTS, "people", "as many as may vote", 400),
+    limit(
+        "ballot.too_many",
+        MAX_CASTS_PER_CALL as u64,
+        "ballots",
+        "a village's paper ballots entered at once",
+        400,
+    ),
+    limit(
+        "store.too_many_drafts",
+        MAX_DRAFTS as u64,
+        "records",
+        "one transaction; the longest list of pledges fits twice",
+        400,
+    ),
+    limit(
+        "feed.too_many_subscribers",
+        MAX_SUBSCRIBERS as u64,
+        "subscribers",
+        "50 KiB each, half a gibibyte together",
+        429,
+    ),
+    limit(
+        "feed.too_many_filters",
+        MAX_FILTERS as u64,
+        "values",
+        "the districts of a region, many times over",
+        400,
+    ),
+    limit(
+        "feed.heartbeat",
+        MAX_HEARTBEAT_SECS as u64,
+        "seconds",
+        "home routers forget a silent connection after about as long",
+        400,
+    ),
+    limit(
+        "page.too_many_packages",
+        MAX_PACKAGES as u64,
+        "packages",
+        "written at one time; some 100 MiB together",
+        503,
+    ),
 ];
 
 #[cfg(test)]
@@ -230,5 +383,6 @@ mod tests {
     fn too_much_is_told_apart_from_too_often_in_both_protocols() {
         let of = |http| limit("a.b", 1, "bytes", "test", http).grpc;
         assert_eq!((of(413), of(429)), ("INVALID_ARGUMENT", "RESOURCE_EXHAUSTED"));
+        assert_eq!(of(503), "UNAVAILABLE");
     }
 }

@@ -4,7 +4,11 @@
 //! the way or not yet durable, [`MAX_WAITING_NOTE_BYTES`] = 32 MiB of notes that wait, and
 //! [`MAX_LOGS`] × about 2 KiB = 32 MiB of logs known by name, frontier and bare notes.
 
-use record::limits::{MAX_BATCH_BYTES, MAX_BATCH_RECORDS};
+use record::limits::{
+    MAX_BATCH_BYTES, MAX_BATCH_RECORDS, MAX_STREAM_FAULTS, MAX_STREAM_LOGS, MAX_STREAM_STRAYS,
+};
+
+pub use record::limits::MAX_HEADS;
 
 /// The most batches of one log that are on the way or not yet durable: 8 × 256 = 2,048 records, at
 /// most 8 MiB.
@@ -21,10 +25,7 @@ pub const MAX_LOGS_IN_FLIGHT: usize = 64;
 pub const MAX_LOADS_IN_FLIGHT: usize = 16;
 
 /// The most logs that a stream keeps in mind: every parish of Britain (about 12,000) and a third more.
-pub const MAX_LOGS: usize = 16 * 1024;
-
-/// The most heads in one message.
-pub const MAX_HEADS: usize = 256;
+pub const MAX_LOGS: usize = MAX_STREAM_LOGS;
 
 /// The most bytes of checkpoints and identities in one message of heads that we send: half of the
 /// 2 MiB of a message, so that one more head with the largest identity still fits.
@@ -48,11 +49,11 @@ pub const MAX_REASON_BYTES: usize = 64;
 pub const MAX_DETAIL_BYTES: usize = 1024;
 
 /// How often a peer may do what only a faulty peer does, before the stream is closed.
-pub const MAX_FAULTS: u32 = 64;
+pub const MAX_FAULTS: u32 = MAX_STREAM_FAULTS;
 
 /// How often a peer may offer or refuse what leads nowhere, before the stream is closed: it may hold
 /// as many logs unknown here as a stream keeps in mind, and each costs one message.
-pub const MAX_STRAYS: u32 = 16 * 1024;
+pub const MAX_STRAYS: u32 = MAX_STREAM_STRAYS;
 
 /// The records of one batch stand between two neighbouring multiples of this index.
 pub const BATCH_ALIGNMENT: u64 = MAX_BATCH_RECORDS as u64;

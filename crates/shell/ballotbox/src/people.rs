@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// The longest name, in characters.
-pub const MAX_NAME_CHARS: usize = 200;
+pub const MAX_NAME_CHARS: usize = record::limits::MAX_PERSON_NAME_CHARS;
 /// The longest reference, in characters.
 pub const MAX_REFERENCE_CHARS: usize = 100;
 /// The most people on one page of the list.

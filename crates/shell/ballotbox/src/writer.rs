@@ -17,8 +17,8 @@ use crate::{
     file::BoxFile,
 };
 
-/// The most ballots in one call, and so in one transaction of one caller: a village's paper ballots entered at once.
-pub const MAX_CASTS_PER_CALL: usize = 5_000;
+pub use record::limits::MAX_CASTS_PER_CALL;
+
 /// A group that has this many ballots is committed before more are added.
 const FULL_GROUP_CASTS: usize = 500;
 /// Callers in the queue; the next one waits.

@@ -16,6 +16,8 @@ pub struct Remote {
     pub community: CommunityId,
     /// The key that verifies its cosignatures.
     pub mirror_key: tlog::VerifierKey,
+    /// Its clock less ours, in milliseconds, where it said the time; as much as the Hello was under way included.
+    pub clock_skew_millis: Option<i64>,
 }
 
 /// Why the other end is not spoken to.
@@ -100,6 +102,7 @@ pub async fn hello(peer: &Peer) -> Result<v1::Frame, PeerError> {
         build: concat!("folkmoot ", env!("CARGO_PKG_VERSION")).to_owned(),
         region_epoch: 0,
         region: peer.charter().region.as_bytes().to_vec(),
+        time: peer.clock().now_millis(),
     };
     Ok(v1::Frame { step: Some(Step::Hello(hello)) })
 }
@@ -138,5 +141,26 @@ pub fn verify_hello(
     }
     let mirror = identity.keys().mirror();
     let mirror_key = record::identity::mirror_verifier_key(peer.network(), &community, mirror);
-    Ok(Remote { community, mirror_key })
+    let clock_skew_millis = skew(hello.time, peer.clock().now_millis());
+    Ok(Remote { community, mirror_key, clock_skew_millis })
+}
+
+/// Their clock less ours, in milliseconds; `None` if they did not say.
+fn skew(theirs: u64, ours: u64) -> Option<i64> {
+    let difference = i128::from(theirs) - i128::from(ours);
+    let bounded = difference.clamp(i64::MIN.into(), i64::MAX.into());
+    (theirs != 0).then(|| i64::try_from(bounded).ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn skew_is_theirs_less_ours_and_unknown_where_they_do_not_say() {
+        assert_eq!(skew(1_000, 1_300), Some(-300));
+        assert_eq!(skew(1_300, 1_000), Some(300));
+        assert_eq!(skew(u64::MAX, 0), Some(i64::MAX));
+        assert_eq!(skew(0, 1_000), None);
+    }
 }

@@ -24,9 +24,7 @@ pub struct LinkState {
     pub last_error: Option<String>,
 }
 
-/// The most streams of one community at once: one or two are of use, and those of a connection that vanished are
-/// noticed only after 40 seconds. Each may take 64 MiB (see `replica::limits`).
-pub const MAX_STREAMS: usize = 8;
+pub use record::limits::MAX_STREAMS;
 
 /// All streams, by community. Cheap to clone.
 #[derive(Debug, Clone, Default)]

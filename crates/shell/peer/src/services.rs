@@ -20,7 +20,9 @@ use store::{LogRow, StoreError};
 use tlog::{Note, TlogProof};
 use tokio::sync::mpsc;
 use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
-use tonic::{Request, Response, Status, Streaming, service::RoutesBuilder};
+use tonic::{
+    Code, Request, Response, Status, Streaming, metadata::MetadataValue, service::RoutesBuilder,
+};
 
 use crate::{
     hello::{hello, verify_hello},
@@ -54,6 +56,20 @@ pub fn add_services(peer: &Peer, routes: &mut RoutesBuilder) {
         )
         .add_service(LogServiceServer::new(peer.clone()))
         .add_service(RegionServiceServer::new(peer.clone()));
+}
+
+/// The metadata key under which the stable reason of a refusal travels beside its sentence.
+pub const REASON_KEY: &str = "folkmoot-reason";
+
+/// A refusal with its stable reason (`area.what`) and a sentence for a person.
+#[must_use]
+pub fn refusal_status(code: Code, reason: &str, sentence: impl Into<String>) -> Status {
+    let mut status = Status::new(code, sentence);
+    // Reasons are words and dots: they are always allowed in metadata.
+    if let Ok(reason) = MetadataValue::try_from(reason) {
+        status.metadata_mut().insert(REASON_KEY, reason);
+    }
+    status
 }
 
 /// How a failure of the store is answered to a caller over the network.

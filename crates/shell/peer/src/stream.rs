@@ -98,6 +98,7 @@ pub async fn run(
     out: mpsc::Sender<v1::Frame>,
 ) -> Result<(), StreamEnd> {
     tokio::pin!(frames);
+    note_skew(peer, remote);
     // Before the heads are read, so that no growth falls between.
     let mut grown = peer.grown();
     let held = peer.held_logs().await?;
@@ -134,6 +135,18 @@ pub async fn run(
         if MAX_QUEUE < stream.queue.len() {
             return Err(StreamEnd::NotReading);
         }
+    }
+}
+
+/// Clocks that differ by more than this are a person's concern: deadlines are judged by receipts, which carry a
+/// coordinator's time.
+const MOST_SKEW_MILLIS: u64 = 5 * 60 * 1_000;
+
+fn note_skew(peer: &Peer, remote: &Remote) {
+    let Remote { community, clock_skew_millis, .. } = *remote;
+    peer.links().update(community, |link| link.clock_skew_millis = clock_skew_millis);
+    if let Some(skew_millis) = clock_skew_millis.filter(|it| MOST_SKEW_MILLIS < it.unsigned_abs()) {
+        tracing::warn!(%community, skew_millis, "the other side's clock and ours differ by more than 5 minutes; look at both");
     }
 }
 

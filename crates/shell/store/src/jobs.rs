@@ -1,6 +1,9 @@
 //! What the writer is asked to do, how it answers, and how much may wait.
 
-use record::{LogName, limits::MAX_HEADER_BYTES};
+use record::{
+    LogName,
+    limits::{MAX_DRAFTS, MAX_HEADER_BYTES},
+};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::{
@@ -13,8 +16,6 @@ use crate::{
 /// The most bytes of records that wait for the writer or are being written: 64 batches of 1 MiB. Further callers wait
 /// their turn.
 pub(crate) const MAX_WAITING_BYTES: usize = 64 * 1024 * 1024;
-/// The most drafts in one call: one transaction, and 3,400 pledges or lots fit twice.
-pub(crate) const MAX_DRAFTS: usize = 8_192;
 
 /// Where a job's answer goes.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;

@@ -1,6 +1,6 @@
 //! What readers ask of the store.
 
-use record::{Header, LogName, RecordId, UnixMillis, commitment::Salt, verified::Content};
+use record::{Header, LogName, Payload, RecordId, UnixMillis, commitment::Salt, verified::Content};
 use sqlx::{SqliteConnection, sqlite::SqliteRow};
 use tlog::Hash;
 
@@ -31,6 +31,13 @@ impl StoredRecord {
     /// [`StoreError::Damaged`] if the file does not hold one.
     pub fn header(&self) -> Result<Header, StoreError> {
         stored_header(&self.header_bytes)
+    }
+
+    /// What it says; `None` if its payload was erased, or is not of a kind or form that is known here.
+    #[must_use]
+    pub fn payload(&self) -> Option<Payload> {
+        let kind = self.header().ok()?.kind.known()?;
+        proto::payload::decode(kind, &self.content.as_ref()?.payload).ok()
     }
 
     /// The record's id.

@@ -187,15 +187,14 @@ async fn load(peer: &Peer, ocid: &str) -> Result<Process, StoreError> {
     let Some(row) = peer.store().case_named(ocid).await? else { return Ok(Process::default()) };
     let mut seen = Seen::new();
     for record in peer.store().case_records(row.case_no).await? {
-        let Some(content) = record.record.content else { continue };
-        match proto::payload::decode(record::kind::Known::Opportunity, &content.payload) {
-            Ok(Payload::Opportunity(OpportunityAction::Publish(publication))) => {
+        match record.record.payload() {
+            Some(Payload::Opportunity(OpportunityAction::Publish(publication))) => {
                 seen.insert(key(&publication.release));
             }
-            Ok(Payload::Opportunity(OpportunityAction::Update(release))) => {
+            Some(Payload::Opportunity(OpportunityAction::Update(release))) => {
                 seen.insert(key(&release));
             }
-            Ok(_) | Err(_) => {}
+            Some(_) | None => {}
         }
     }
     Ok(Process { case: Some(row.id), seen })

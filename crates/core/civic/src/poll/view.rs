@@ -136,7 +136,7 @@ pub fn declaration(case: &Case) -> Option<Declaration> {
 }
 
 /// The only level there is without scrutineers (VOTES.md, Levels).
-const SELF_DECLARED: &str = "self-declared";
+pub const SELF_DECLARED: &str = "self-declared";
 
 pub(super) fn view(poll: &Poll<'_>) -> PollView {
     let PollOpening {

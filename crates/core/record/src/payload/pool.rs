@@ -24,7 +24,8 @@ pub enum LockRule {
 pub struct PoolOpening {
     /// The region to whose register it belongs.
     pub region: RegionId,
-    /// The one unit that pledges are counted in: `each`, `kWh`, `hours`. Lower-case letters, digits and spaces.
+    /// The one unit that pledges are counted in: `each`, `kWh`, `hours`. 1 to
+    /// [`MAX_UNIT_BYTES`] ASCII letters, digits and inner spaces.
     pub unit: String,
     /// The quantity of firm pledges that makes the purchase worth while.
     pub threshold: u64,

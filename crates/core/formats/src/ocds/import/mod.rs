@@ -16,17 +16,21 @@ mod release;
 mod split;
 pub mod stage;
 mod value;
+mod wording;
 
-use record::limits::{MAX_IMPORT_FILE_BYTES, MAX_JSON_DEPTH, MAX_PAYLOAD_BYTES};
-use record::payload::opportunity::Release;
+use record::{
+    limits::{MAX_IMPORT_FILE_BYTES, MAX_IMPORT_RELEASES, MAX_JSON_DEPTH, MAX_PAYLOAD_BYTES},
+    payload::opportunity::Release,
+};
 use serde_json::value::RawValue;
 
-/// The most releases taken from one file: twice what the smallest real releases (1.3 KB) fill 64 MiB with.
-pub const MAX_RELEASES: usize = 100_000;
+pub use record::limits::MAX_NOTICE_BYTES;
+pub use wording::wording_of;
+
+/// The most releases taken from one file.
+pub const MAX_RELEASES: usize = MAX_IMPORT_RELEASES;
 /// The largest release that is parsed, in bytes, before contact details are left out: 16 of the largest payloads.
 pub const MAX_RELEASE_BYTES: usize = 16 * MAX_PAYLOAD_BYTES;
-/// The largest notice, in bytes: a payload without the few bytes that frame it.
-pub const MAX_NOTICE_BYTES: usize = MAX_PAYLOAD_BYTES - 64;
 /// The longest ocid and the longest release id, in bytes.
 pub const MAX_ID_BYTES: usize = 128;
 /// The most CPV codes, and the most places, kept of one release; the notice keeps all.

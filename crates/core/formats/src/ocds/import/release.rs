@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use data_encoding::HEXLOWER;
 use record::{
-    UnixMillis, canonical_text,
+    UnixMillis,
     org::OrgId,
     payload::opportunity::{Release, Source},
     place::{GssCode, Place},
@@ -13,8 +13,8 @@ use serde_json::{Value, value::RawValue};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    AcceptedRelease, MAX_CODES, MAX_ID_BYTES, MAX_NOTICE_BYTES, MAX_TITLE_CHARS, Note, Refusal,
-    find, redact, shown, stage, value,
+    AcceptedRelease, MAX_CODES, MAX_ID_BYTES, MAX_NOTICE_BYTES, Note, Refusal, find, redact, shown,
+    stage, value, wording,
 };
 use crate::ocds::{
     export::REPUBLICATION,
@@ -47,7 +47,7 @@ pub(super) fn read(
         members.insert("ocid".to_owned(), release.ocid.as_str().into());
     }
     let notice_json = notice_of(&parsed).map_err(|refusal| (name, refusal))?;
-    let title = title_of(&parsed, &release.ocid);
+    let title = wording::title_of(&parsed, &release.ocid);
     Ok(AcceptedRelease { number, release, notice_json, title, notes })
 }
 
@@ -303,20 +303,4 @@ fn notice_of(redacted: &Value) -> Result<Vec<u8>, Refusal> {
         return Err(Refusal::new("release.too_large", detail));
     }
     Ok(notice)
-}
-
-fn title_of(redacted: &Value, ocid: &str) -> String {
-    let award =
-        find::list(redacted, &["awards"]).first().and_then(|one| find::text(one, &["title"]));
-    let contract =
-        find::list(redacted, &["contracts"]).first().and_then(|one| find::text(one, &["title"]));
-    let title = find::text(redacted, &["tender", "title"])
-        .or_else(|| find::text(redacted, &["title"]))
-        .or(award)
-        .or(contract)
-        .or_else(|| find::text(redacted, &["planning", "project"]))
-        .unwrap_or(ocid);
-    let spaced: String = title.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let words: Vec<&str> = spaced.split_whitespace().collect();
-    canonical_text::canonical(&words.join(" ")).chars().take(MAX_TITLE_CHARS).collect()
 }
