@@ -39,6 +39,13 @@ impl Refusal {
         Self { code: Code::Unavailable, reason: reason.into(), detail: detail.into() }
     }
 
+    /// There is no room on the disk.
+    fn disk_full() -> Self {
+        let detail = "The disk of this node is full. Nothing was written, and what was there is safe. Make room, and \
+                      ask again; the node need not be started anew.";
+        Self::unavailable("disk.full", detail)
+    }
+
     /// The stable reason, `area.what`.
     #[must_use]
     pub fn reason(&self) -> &str {
@@ -74,6 +81,8 @@ impl From<StoreError> for Refusal {
                 "node.stopping",
                 "The node is stopping. Nothing was changed; ask again once it runs.",
             ),
+            // The writer has logged it.
+            error @ StoreError::Storage { .. } if error.is_disk_full() => Self::disk_full(),
             error @ (StoreError::Storage { .. }
             | StoreError::Damaged { .. }
             | StoreError::Gap { .. }
@@ -108,8 +117,12 @@ impl From<FolderError> for Refusal {
 
 impl From<BoxError> for Refusal {
     fn from(error: BoxError) -> Self {
-        // These errors quote no value (see `ballotbox`).
-        tracing::error!(%error, "the ballot box could not do what was asked");
+        // These errors and their causes quote no value (see `ballotbox`).
+        let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+        tracing::error!(%error, %cause, "the ballot box could not do what was asked");
+        if error.is_disk_full() {
+            return Self::disk_full();
+        }
         Self::unavailable("ballotbox.unavailable", format!("Nothing was done: {error}."))
     }
 }
@@ -183,6 +196,7 @@ impl Reason for PeopleRefusal {
         match self {
             Self::NameMissing { .. } => "member.name_missing",
             Self::TooLong { .. } => "member.name_too_long",
+            Self::ControlCharacter { .. } => "member.control_character",
             Self::ReferenceTaken { .. } => "member.reference_taken",
             Self::TooManyPeople { .. } => "member.too_many",
         }

@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::{Child, Command},
@@ -107,7 +108,7 @@ fn last_lines(log: &Path) -> String {
 }
 
 /// Runs a command line of a node or the coordinator to its end; answers its JSON.
-pub(super) async fn command(program: Program, args: &[OsString]) -> Result<serde_json::Value> {
+pub(super) async fn command(program: Program, args: &[OsString]) -> Result<Value> {
     let output = Command::new(std::env::current_exe()?)
         .arg(program.subcommand())
         .args(args)
@@ -119,13 +120,25 @@ pub(super) async fn command(program: Program, args: &[OsString]) -> Result<serde
     let words: Vec<_> = args.iter().take(2).map(|it| it.to_string_lossy()).collect();
     let words = words.join(" ");
     let said = String::from_utf8_lossy(&output.stdout);
-    // A command that did its work may still say by its code that something was quarantined.
-    match serde_json::from_str(said.lines().last().unwrap_or_default()) {
-        Ok(value) if output.status.success() || words == "opportunity import" => Ok(value),
-        Ok(_) | Err(_) => bail!(
-            "The command `{words}` did not succeed: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        ),
+    let value: Option<Value> = serde_json::from_str(said.lines().last().unwrap_or_default()).ok();
+    let noted = String::from_utf8_lossy(&output.stderr);
+    match value {
+        Some(value) if output.status.success() || did_its_work(&value) => Ok(value),
+        value => bail!("The command `{words}` did not succeed: {}", why(value.as_ref(), &noted)),
+    }
+}
+
+/// An import that left something out has done its work, though its code says that something was left out.
+fn did_its_work(said: &Value) -> bool {
+    said.get("files").is_some()
+}
+
+/// Why a command did not succeed: what it noted, or else the first ballot that it refused.
+fn why(said: Option<&Value>, noted: &str) -> String {
+    let refused = said.and_then(|it| it.pointer("/refused/0/detail")).and_then(Value::as_str);
+    match (noted.trim(), refused) {
+        ("", Some(refused)) => refused.to_owned(),
+        (noted, _) => noted.to_owned(),
     }
 }
 
@@ -136,3 +149,24 @@ macro_rules! demo_args {
     ($($arg:expr),* $(,)?) => { [$(::std::ffi::OsString::from($arg)),*] };
 }
 pub(super) use crate::demo_args as args;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_import_that_was_refused_is_no_import() {
+        assert!(did_its_work(&json!({ "files": [] })));
+        assert!(!did_its_work(&json!({ "error": { "reason": "import.not_json" } })));
+    }
+
+    #[test]
+    fn a_failure_always_says_why() {
+        let refused =
+            json!({ "receipts": [], "refused": [{ "line": 1, "detail": "The poll is closed." }] });
+        assert_eq!(why(Some(&refused), ""), "The poll is closed.");
+        assert_eq!(why(Some(&refused), " No node is running.\n"), "No node is running.");
+    }
+}

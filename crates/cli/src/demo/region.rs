@@ -170,11 +170,12 @@ async fn found(folder: &Path, n_communities: usize, state: &mut State) -> Result
     }
     if n_founded != 0 {
         bail!(
-            "{} holds a region of {} communities. Run with --communities {0}, or choose another --dir.",
-            n_founded - 1,
-            folder.display()
+            "{} holds a region of {n} communities. Run with --communities {n}, or choose another --dir.",
+            folder.display(),
+            n = n_founded - 1,
         );
     }
+    own(folder, state)?;
     let mut founded = Vec::new();
     for number in 0..n_communities {
         founded.push(init(Program::Node, &dir_of(folder, number), &name_of(number)).await?);
@@ -182,6 +183,19 @@ async fn found(folder: &Path, n_communities: usize, state: &mut State) -> Result
     founded
         .push(init(Program::Coordinator, &coordinator_dir(folder), "Tidewater coordinator").await?);
     state.communities = founded;
+    state.save()
+}
+
+/// Makes the folder a demonstration's. Founding empties folders in it, so a folder of anything else is refused.
+fn own(folder: &Path, state: &State) -> Result<()> {
+    let unread = || format!("{} cannot be read.", folder.display());
+    let is_empty = std::fs::read_dir(folder).with_context(unread)?.next().is_none();
+    if !is_empty && !state.is_kept() {
+        bail!(
+            "{} holds something other than a demonstration. Nothing in it was changed. Choose an empty folder with --dir.",
+            folder.display()
+        );
+    }
     state.save()
 }
 
@@ -223,4 +237,39 @@ fn write_charter(folder: &Path, state: &State, address: Option<&str>) -> Result<
     }
     runtime::files::write_private_file(&path, text.as_bytes())?;
     Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_of_something_else_is_never_taken_over() {
+        let kept = tempfile::tempdir().expect("a folder");
+        let precious = kept.path().join("coordinator");
+        std::fs::create_dir(&precious).expect("a folder");
+        let state = State::load(kept.path()).expect("no state");
+        let refused = own(kept.path(), &state).expect_err("it is not a demonstration's");
+        assert!(refused.to_string().contains("Nothing in it was changed"), "{refused}");
+        assert!(precious.is_dir() && !state.is_kept());
+    }
+
+    #[test]
+    fn an_empty_folder_is_taken_and_a_run_that_was_cut_off_goes_on() {
+        let kept = tempfile::tempdir().expect("a folder");
+        let state = State::load(kept.path()).expect("no state");
+        own(kept.path(), &state).expect("empty");
+        std::fs::create_dir(kept.path().join("community-001")).expect("half founded");
+        own(kept.path(), &state).expect("its own");
+    }
+
+    #[tokio::test]
+    async fn another_number_of_communities_is_refused_with_the_right_one() {
+        let kept = tempfile::tempdir().expect("a folder");
+        let mut state = State::load(kept.path()).expect("no state");
+        state.communities = vec![String::from("fm1"); 6];
+        let refused = found(kept.path(), 8, &mut state).await.expect_err("five are here");
+        let expected = format!("{} holds a region of 5 communities.", kept.path().display());
+        assert!(refused.to_string().starts_with(&expected), "{refused}");
+    }
 }

@@ -41,6 +41,11 @@ impl State {
         Ok(Self { path, ..state })
     }
 
+    /// Whether the folder has a state.
+    pub(super) fn is_kept(&self) -> bool {
+        self.path.exists()
+    }
+
     /// Keeps the state.
     pub(super) fn save(&self) -> Result<()> {
         let bytes = serde_json::to_vec_pretty(self)?;

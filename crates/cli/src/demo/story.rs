@@ -37,6 +37,8 @@ const FIRST_PLEDGE: usize = 40;
 const PLEDGE_STEP: usize = 10;
 /// The shortest time for which the poll is open.
 const SHORTEST_POLL: Duration = Duration::from_secs(4);
+/// The shortest time that one community has for its vote.
+const SHORTEST_TURN: Duration = Duration::from_millis(800);
 /// How long a state of the register is waited for: every step here takes well under a second on a quiet machine.
 const SEEN_WITHIN: Duration = Duration::from_secs(120);
 /// How often the register is looked at meanwhile.
@@ -214,7 +216,9 @@ impl<'a> Story<'a> {
             self.region.state.n_rolls += 1;
             self.region.state.save()?;
         }
-        if self.region.state.poll.is_none() {
+        if self.region.state.n_voted < n && !self.is_open_still().await? {
+            // A run that was cut off while people voted left a poll that has closed since.
+            self.region.state.n_voted = 0;
             self.open_poll(asked.elapsed()).await?;
         }
         let id = self.region.state.poll.clone().unwrap_or_default();
@@ -231,10 +235,18 @@ impl<'a> Story<'a> {
         Ok(())
     }
 
+    /// Whether there is a poll in which people can vote.
+    async fn is_open_still(&self) -> Result<bool> {
+        let Some(id) = &self.region.state.poll else { return Ok(false) };
+        let view = self.case("poll", id).await?;
+        Ok(view.is_none_or(|it| matches!(text(&it, "state").as_str(), "announced" | "open")))
+    }
+
     /// Opens the poll for about twice as long as enrolling took, as casting is about as much work.
     async fn open_poll(&mut self, enrolling: Duration) -> Result<()> {
         self.teller.say("Opening a poll across all communities …")?;
-        let open_for = SHORTEST_POLL.max(enrolling * 2).as_secs();
+        let n = u32::try_from(self.n_communities()).unwrap_or(u32::MAX);
+        let open_for = SHORTEST_POLL.max(enrolling * 2).max(SHORTEST_TURN * n).as_secs();
         let line = args![
             "poll",
             "open",
@@ -277,8 +289,10 @@ impl<'a> Story<'a> {
         }
         let path = self.region.folder().join("ballots.csv");
         runtime::files::write_private_file(&path, table.as_bytes())?;
-        let cast =
-            self.region.node(number, &args!["poll", "cast", "--poll", id, "--from", &path]).await;
+        let cast = self
+            .region
+            .node(number, &args!["poll", "cast", "--poll", id, "--from", &path, "--replace"])
+            .await;
         std::fs::remove_file(&path)?;
         cast.map(|_| ())
     }

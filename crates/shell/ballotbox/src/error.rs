@@ -69,6 +69,17 @@ pub(crate) trait Attempt<T> {
     fn attempt(self, attempt: &'static str) -> Result<T, BoxError>;
 }
 
+impl BoxError {
+    /// Whether the disk is full.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
+        // SQLITE_FULL is 13; extended codes keep it in their low byte.
+        let Self::Storage { source, .. } = self else { return false };
+        let code = source.as_database_error().and_then(|it| it.code()?.parse::<i32>().ok());
+        code.is_some_and(|it| it & 0xff == 13)
+    }
+}
+
 impl<T> Attempt<T> for Result<T, sqlx::Error> {
     fn attempt(self, attempt: &'static str) -> Result<T, BoxError> {
         self.map_err(|source| BoxError::Storage { attempt, source: Arc::new(source) })

@@ -13,7 +13,7 @@ use std::{
 
 use record::limits::MAX_BALLOTS;
 use sqlx::{
-    ConnectOptions as _, Sqlite, SqlitePool, Transaction,
+    ConnectOptions as _, Connection as _, Sqlite, SqlitePool, Transaction,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
@@ -110,6 +110,12 @@ impl BoxFile {
         let options = connect_options(path);
         let write = SqlitePoolOptions::new()
             .max_connections(1)
+            .before_acquire(|connection, _| {
+                // SQLite rolls back by itself when the disk is full; sqlx does not see that, and such a connection
+                // would refuse every transaction to come. It is replaced by a new one.
+                let is_usable = !connection.is_in_transaction();
+                Box::pin(async move { Ok(is_usable) })
+            })
             .connect_with(options.clone())
             .await
             .attempt("open its file")?;
@@ -216,8 +222,6 @@ fn make_private(path: &Path) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use sqlx::{ConnectOptions as _, Connection as _};
-
     use super::*;
 
     #[tokio::test]
@@ -232,6 +236,21 @@ mod tests {
         assert!(other.begin_with("BEGIN IMMEDIATE").await.is_err());
         held.rollback().await.unwrap();
         assert!(other.begin_with("BEGIN IMMEDIATE").await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_sqlite_itself_rolled_back_does_not_stop_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ballots.sqlite");
+        let file = BoxFile::open(&path, Entropy::system()).await.unwrap();
+
+        // As SQLite does when the disk is full.
+        let mut lost = file.begin("lose").await.unwrap();
+        sqlx::query("ROLLBACK").execute(&mut *lost).await.unwrap();
+        drop(lost);
+
+        let next = file.begin("go on").await.unwrap();
+        next.commit().await.unwrap();
     }
 
     #[tokio::test]

@@ -116,6 +116,15 @@ pub enum PeopleRefusal {
         /// Which entry.
         index: usize,
     },
+    /// A name or a reference holds a control character, which could steer the terminal that shows it.
+    #[error(
+        "entry {} holds a control character. Nobody was added; write the name on one line, in letters that can be shown.",
+        index + 1
+    )]
+    ControlCharacter {
+        /// Which entry.
+        index: usize,
+    },
     /// A name or a reference is too long.
     #[error(
         "the name or reference of entry {} is too long: {MAX_NAME_CHARS} and {MAX_REFERENCE_CHARS} characters are the most. Nobody was added.",
@@ -233,6 +242,10 @@ fn check_texts(people: &[NewPerson]) -> Result<(), PeopleRefusal> {
         let reference_chars = reference_of(person).map_or(0, |text| text.chars().count());
         if name.is_empty() {
             return Err(PeopleRefusal::NameMissing { index });
+        }
+        let reference = reference_of(person).unwrap_or_default();
+        if name.chars().chain(reference.chars()).any(char::is_control) {
+            return Err(PeopleRefusal::ControlCharacter { index });
         }
         if MAX_NAME_CHARS < name.chars().count() || MAX_REFERENCE_CHARS < reference_chars {
             return Err(PeopleRefusal::TooLong { index });

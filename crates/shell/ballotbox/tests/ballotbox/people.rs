@@ -59,6 +59,17 @@ async fn one_entry_without_a_name_keeps_everybody_out() {
 }
 
 #[tokio::test]
+async fn a_name_that_would_steer_a_terminal_keeps_everybody_out() {
+    let world = World::empty().await;
+    for hostile in [stranger("a\u{1b}[31mb", None), stranger("Somebody", Some("A\u{7}1"))] {
+        let people = [stranger("Siân Ŵyn", None), hostile];
+        let refusal = PeopleRefusal::ControlCharacter { index: 1 };
+        assert_eq!(refused(&world, &people).await, refusal);
+    }
+    assert!(world.voting.list_people(FIRST_PAGE).await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn a_reference_is_of_one_person_in_the_list_and_in_the_box() {
     let world = World::empty().await;
     let taken = PeopleRefusal::ReferenceTaken { index: 1 };
