@@ -102,7 +102,7 @@ fn roll_lost() -> Refusal {
 /// Takes ballots. Nothing of a ballot is in any error: a refused one is named by its place in the list.
 pub(super) async fn cast(
     peer: &Peer,
-    ballots: &BallotBox,
+    duties: &Duties,
     request: CastBallotsRequest,
 ) -> Result<CastBallotsResponse, Refusal> {
     let CastBallotsRequest { poll, ballots: handed_in, replace } = request;
@@ -120,7 +120,13 @@ pub(super) async fn cast(
     });
     let casts = casts.collect::<Result<Vec<_>, Refusal>>()?;
     let now = UnixMillis(peer.clock().now_millis());
-    let answers = ballots.cast_many(casts, now).await?;
+    let ballots = duties.ballots();
+    let mut answers = ballots.cast_many(casts.clone(), now).await?;
+    if answers.iter().any(|it| matches!(it, Err(ballotbox::CastRefusal::UnknownPoll))) {
+        // The poll has come just now, and the box has not heard of it: nothing was taken, so all are handed in again.
+        duties.poll(poll).await?;
+        answers = ballots.cast_many(casts, now).await?;
+    }
     receipts(answers)
 }
 

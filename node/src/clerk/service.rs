@@ -128,7 +128,7 @@ impl ClerkService for Clerk {
         &self,
         request: Request<wire::CastBallotsRequest>,
     ) -> Result<Response<wire::CastBallotsResponse>, Status> {
-        Ok(Response::new(poll::cast(&self.peer, self.ballots(), request.into_inner()).await?))
+        Ok(Response::new(poll::cast(&self.peer, &self.duties, request.into_inner()).await?))
     }
 
     async fn close_poll(
