@@ -143,7 +143,7 @@ pub struct Case {
     pub provisional: bool,
     /// What it holds.
     pub body: CaseBody,
-    /// The verdict on every record of the case, in canonical order.
+    /// The verdict on every record of the case, in canonical order; last come those that have no room in it.
     pub judgements: Vec<Judgement>,
     /// Its steps, in order of time.
     pub transitions: Vec<Transition>,

@@ -2,6 +2,7 @@
 
 use record::{
     Payload, RegionId, UnixMillis,
+    limits::MAX_CASE_RECORDS,
     payload::{CovenantAction, OpportunityAction, PollAction, PoolAction},
 };
 
@@ -14,6 +15,7 @@ use crate::{
     poll::Poll,
     pool::Pool,
     refusal::Refusal,
+    room,
     timeline::Timeline,
 };
 
@@ -38,11 +40,43 @@ pub(crate) trait Life<'a> {
 /// The case that these records tell, at `now`.
 ///
 /// The records come in any order and may repeat; the result depends on neither. `None` while the opening record is
-/// not among them, or if it names another region. Records that belong to no case are passed over.
+/// not among them, or if it names another region. Records that belong to no case are passed over. Of one log the first
+/// [`MAX_CASE_RECORDS`] of the case can count; the case is the same whether those beyond, see [`crate::too_many`], are
+/// among the records or not, save that only then it tells that they are refused.
 #[must_use]
 pub fn fold(records: &[CaseRecord], region: &RegionView, now: UnixMillis) -> Option<Case> {
-    let ordered = order::canonical(records);
+    fold_within(MAX_CASE_RECORDS, records, region, now)
+}
+
+/// [`fold`] with room for so many records of one log.
+pub(crate) fn fold_within(
+    most: usize,
+    records: &[CaseRecord],
+    region: &RegionView,
+    now: UnixMillis,
+) -> Option<Case> {
+    let mut ordered = order::canonical(records);
     let opening = ordered.iter().copied().find(|record| record.payload.opens_case())?;
+    let without_room = room::take_out(&mut ordered, opening.id, most);
+    if !without_room.is_empty() {
+        // They order nothing either: what refers to one of them waits for nothing.
+        ordered = order::canonical(ordered);
+    }
+    let mut case = judged(opening, ordered, region, now)?;
+    case.judgements.extend(
+        without_room
+            .into_iter()
+            .map(|(record, refusal)| Judgement { record, verdict: Verdict::Refused(refusal) }),
+    );
+    Some(case)
+}
+
+fn judged(
+    opening: &CaseRecord,
+    ordered: Vec<&CaseRecord>,
+    region: &RegionView,
+    now: UnixMillis,
+) -> Option<Case> {
     let others: Vec<&CaseRecord> = ordered
         .into_iter()
         .filter(|record| record.id != opening.id && record.payload.is_of_a_case())

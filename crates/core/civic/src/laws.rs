@@ -1,10 +1,11 @@
 //! Laws of every fold: the same case at every replica, whatever the order of arrival.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::{prelude::*, strategy::ValueTree as _};
 use record::{
-    Payload, UnixMillis,
+    CommunityId, Payload, RecordId, UnixMillis,
+    limits::MAX_CASE_RECORDS,
     payload::{
         opportunity::Stage,
         pool::{LockRule, PoolOpening},
@@ -12,9 +13,12 @@ use record::{
 };
 
 use crate::{
-    Case, CaseRecord, fold, poll as polls, pool as pools,
+    Case, CaseRecord, fold,
+    fold::fold_within,
+    poll as polls, pool as pools,
     samples::{
         CASE, DAY, HOUR, covenant, follow, opening, opportunity, poll, pool, record_id, region,
+        verdict_on,
     },
 };
 
@@ -125,16 +129,40 @@ fn deliveries() -> impl Strategy<Value = (Vec<CaseRecord>, Vec<CaseRecord>, Vec<
     })
 }
 
+/// Room for so many records of a log in a case: the real limit, which no script reaches, or so little that most do.
+fn room() -> impl Strategy<Value = usize> {
+    prop_oneof![1 => Just(MAX_CASE_RECORDS), 1 => 1usize..6]
+}
+
 /// A replica that folds whatever it has, part by part, at a time that moves on.
-fn replica(deliveries: &[CaseRecord], part: usize) -> String {
+fn replica(most: usize, deliveries: &[CaseRecord], part: usize) -> String {
     let mut held = Vec::new();
     let mut now = UnixMillis(0);
     for batch in deliveries.chunks(part) {
         held.extend_from_slice(batch);
         now = now.plus_millis(3 * HOUR);
-        let _ = fold(&held, &region(), now);
+        let _ = fold_within(most, &held, &region(), now);
     }
-    json(&fold(&held, &region(), UnixMillis(90 * HOUR)).expect("the opening has come"))
+    let case = fold_within(most, &held, &region(), UnixMillis(90 * HOUR));
+    json(&case.expect("the opening has come"))
+}
+
+/// A replica that takes one record after the other in the order of each log, and files none without room.
+fn filed(most: usize, records: &[CaseRecord]) -> (Vec<CaseRecord>, BTreeSet<RecordId>) {
+    let mut n_filed: BTreeMap<CommunityId, usize> = BTreeMap::new();
+    let (mut filed, mut refused) = (Vec::new(), BTreeSet::new());
+    for record in records {
+        // A record that opens a case is filed under its own, and the script's own opening always has room.
+        let is_stray = record.payload.opens_case() && record.id != CASE;
+        let n_earlier = n_filed.entry(record.community).or_default();
+        if is_stray || *n_earlier < most {
+            *n_earlier += usize::from(!is_stray);
+            filed.push(record.clone());
+        } else {
+            refused.insert(record.id);
+        }
+    }
+    (filed, refused)
 }
 
 fn json(case: &Case) -> String {
@@ -148,10 +176,30 @@ proptest! {
     fn two_replicas_agree_whatever_the_order_and_however_late_the_receipts(
         (records, one, other) in deliveries(),
         (part, other_part) in (1usize..9, 1usize..9),
+        most in room(),
     ) {
-        let expected = json(&fold(&records, &region(), UnixMillis(90 * HOUR)).unwrap());
-        prop_assert_eq!(&replica(&one, part), &expected);
-        prop_assert_eq!(&replica(&other, other_part), &expected);
+        let expected = fold_within(most, &records, &region(), UnixMillis(90 * HOUR)).unwrap();
+        prop_assert_eq!(&replica(most, &one, part), &json(&expected));
+        prop_assert_eq!(&replica(most, &other, other_part), &json(&expected));
+    }
+
+    #[test]
+    fn whoever_files_nothing_without_room_has_the_same_case(
+        (_, records) in script(),
+        most in room(),
+        now in 0u64..90 * HOUR,
+    ) {
+        let (filed, refused) = filed(most, &records);
+        let whole = fold_within(most, &records, &region(), UnixMillis(now)).unwrap();
+        let short = fold_within(most, &filed, &region(), UnixMillis(now)).unwrap();
+        let (judged, without_room) = whole.judgements.split_at(short.judgements.len());
+        prop_assert_eq!(judged, short.judgements.as_slice());
+        prop_assert_eq!(without_room.iter().map(|it| it.record).collect::<BTreeSet<_>>(), refused);
+        for judgement in without_room {
+            prop_assert_eq!(verdict_on(&whole, judgement.record), "case.too_many");
+        }
+        let whole = Case { judgements: short.judgements.clone(), ..whole };
+        prop_assert_eq!(json(&whole), json(&short));
     }
 
     #[test]
@@ -198,12 +246,15 @@ proptest! {
 fn the_scripts_reach_the_states_that_matter() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let mut reached = BTreeSet::new();
+    let mut n_floods = 0;
     for _ in 0..600 {
         let (_, records) = script().new_tree(&mut runner).expect("a script").current();
         let case = fold(&records, &region(), UnixMillis(90 * HOUR)).expect("the opening");
         assert_eq!(case.id, CASE);
         reached.insert(case.state);
+        n_floods += usize::from(!filed(3, &records).1.is_empty());
     }
+    assert!(100 < n_floods, "of 600 scripts {n_floods} exceed a little room");
     for state in ["in force", "lapsed", "awarded", "locked", "expired", "closing overdue"] {
         assert!(reached.contains(state), "{state} is not among {reached:?}");
     }

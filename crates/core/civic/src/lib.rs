@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! records of one case ──▶ canonical order ──▶ machine of the kind ──▶ Case { state, body, judgements,
-//! (any order, receipts)    (order)             (covenant, opportunity,        transitions, next deadline }
+//! (any order, receipts)    (order, room)       (covenant, opportunity,        transitions, next deadline }
 //!                                               pool, poll)
 //! ```
 //!
@@ -25,12 +25,14 @@ mod clock;
 mod fold;
 mod instant;
 mod order;
+mod room;
 mod timeline;
 
 pub use case::{Case, CaseBody, CaseKind, CaseRecord, Judgement, RegionView, Transition, Verdict};
 pub use clock::SETTLING_MILLIS;
 pub use fold::fold;
 pub use refusal::Refusal;
+pub use room::too_many;
 pub use timeline::item_id;
 
 #[cfg(test)]

@@ -19,7 +19,9 @@ fn rank(record: &CaseRecord) -> Rank {
 ///
 /// Of copies that differ in their receipt, the earliest receipt counts. Records that refer to each other in a circle
 /// cannot exist, since ids are hashes; if they are given all the same, they come last, by rank.
-pub(crate) fn canonical(records: &[CaseRecord]) -> Vec<&CaseRecord> {
+pub(crate) fn canonical<'a>(
+    records: impl IntoIterator<Item = &'a CaseRecord>,
+) -> Vec<&'a CaseRecord> {
     let by_id = distinct(records);
     let mut followers: BTreeMap<RecordId, Vec<RecordId>> = BTreeMap::new();
     let mut n_awaited: BTreeMap<RecordId, usize> = BTreeMap::new();
@@ -52,7 +54,9 @@ pub(crate) fn canonical(records: &[CaseRecord]) -> Vec<&CaseRecord> {
     ordered
 }
 
-fn distinct(records: &[CaseRecord]) -> BTreeMap<RecordId, &CaseRecord> {
+fn distinct<'a>(
+    records: impl IntoIterator<Item = &'a CaseRecord>,
+) -> BTreeMap<RecordId, &'a CaseRecord> {
     let receipt = |record: &CaseRecord| record.received_at.map_or(u64::MAX, |at| at.0);
     let mut by_id: BTreeMap<RecordId, &CaseRecord> = BTreeMap::new();
     for record in records {

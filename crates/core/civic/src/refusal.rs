@@ -1,6 +1,6 @@
 //! Why a record does not count, for machines (`reason`) and for people (`Display`).
 
-use record::{CommunityId, RecordId};
+use record::{CommunityId, LogName, RecordId};
 
 use crate::{covenant, opportunity, poll, pool};
 
@@ -31,6 +31,16 @@ pub enum Refusal {
         /// The record's kind.
         kind: &'static str,
     },
+    /// The record's log has as many records in the case as count there.
+    #[error(
+        "{log} already had {most} records in this case, and no more of one log count in a case. The record stays in the log and changes nothing here; what came before it counts as it did. Go on in a new case."
+    )]
+    TooMany {
+        /// The log that it is in.
+        log: LogName,
+        /// How many count.
+        most: usize,
+    },
     /// The opening record of the case was refused.
     #[error(
         "The record that opened this case was refused, so nothing that follows it counts. Open the case anew."
@@ -58,6 +68,7 @@ impl Refusal {
             Self::NotAMember { .. } => "record.not_a_member",
             Self::OtherCase { .. } => "record.other_case",
             Self::OtherKind { .. } => "record.other_kind",
+            Self::TooMany { .. } => "case.too_many",
             Self::CaseRefused => "record.case_refused",
             Self::Covenant(refusal) => refusal.reason(),
             Self::Opportunity(refusal) => refusal.reason(),

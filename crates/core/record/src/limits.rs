@@ -1,6 +1,7 @@
 //! Every limit of the wire and the log, in one table. `folkmoot limits` prints it.
 //!
-//! A limit delays or refuses what exceeds it and says so; it never changes a verdict.
+//! A limit delays or refuses what exceeds it and says so; it never changes a verdict. The one exception is
+//! [`MAX_CASE_RECORDS`], which is a rule of the register.
 
 use crate::{
     identity::{MAX_BUNDLE_BYTES, MAX_BUNDLE_RECORDS, MAX_OFFICERS},
@@ -23,6 +24,10 @@ pub const MAX_BATCH_BYTES: usize = 1024 * 1024;
 pub const MAX_GRPC_MESSAGE_BYTES: usize = 2 * 1024 * 1024;
 /// The most parties of a covenant.
 pub const MAX_PARTIES: usize = 64;
+/// The most records of one log that count in one case: a pledge changed daily for almost three years.
+///
+/// It decides verdicts, so every replica must have the same: another value is another version of the rules.
+pub const MAX_CASE_RECORDS: usize = 1_024;
 /// The most options of a poll.
 pub const MAX_POLL_OPTIONS: usize = 200;
 /// The most ballots of one community in a poll.
@@ -251,6 +256,13 @@ pub const TABLE: &[Limit] = &[
         tlog::proof::MAX_CONSISTENCY_HASHES as u64,
         "hashes",
         "2^63 leaves",
+        400,
+    ),
+    limit(
+        "case.too_many",
+        MAX_CASE_RECORDS as u64,
+        "records",
+        "of one log: a pledge changed daily for almost three years",
         400,
     ),
     limit(
