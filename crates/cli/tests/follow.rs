@@ -148,6 +148,22 @@ async fn a_coordinator_that_is_not_there_and_a_wrong_address_are_told_apart() {
     assert_eq!(folkmoot(&["follow", "http://127.0.0.1:9"]).await.exit, Exit::Usage);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_a_feed_and_a_place_instead_of_a_file_are_told_with_what_to_do() {
+    let (community, stop) = (found("Eastside").await, StopSignal::new());
+    let key = &community.peer.keys().transport;
+    let address = common::serve_tls(key, Some(&community), &stop).await;
+    let run = folkmoot(&["follow", &address, "--once"]).await;
+    assert_eq!((run.exit, run.answers.as_str()), (Exit::Failed, ""), "{run:?}");
+    for part in ["another kind of server", "is kept", "Check the address"] {
+        assert!(run.remarks.contains(part), "{part}: {run:?}");
+    }
+    let run = folkmoot(&["follow", &address, "--once", "--cursor", &cursor_at(1)]).await;
+    assert_eq!(run.exit, Exit::Usage);
+    assert!(run.remarks.contains("Name a file"), "{run:?}");
+    stop.stop();
+}
+
 /// A coordinator with a scripted feed: each subscription gets the next list, then the stream ends.
 struct Served {
     community: Community,

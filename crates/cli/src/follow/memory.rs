@@ -41,6 +41,11 @@ impl Memory {
     pub(super) fn open(path: Option<&Path>) -> Result<Self, Failure> {
         let fresh = |path| Self { path, pin: None, cursor: String::new(), is_saved: true };
         let Some(path) = path else { return Ok(fresh(None)) };
+        if path.to_str().is_some_and(|it| it.parse::<formats::cursor::Cursor>().is_ok()) {
+            let detail = "--cursor takes the name of a file that remembers the place in the feed, and this is such a \
+                          place itself. Nothing was read or written. Name a file; it is made if it is not there.";
+            return Err(Failure::new(Exit::Usage, "cursor_file.malformed", detail));
+        }
         let wrong = |what: String| {
             let detail = format!(
                 "The cursor file {} cannot be used: {what}. It was left as it is. \
@@ -116,7 +121,8 @@ fn read(path: &Path) -> io::Result<String> {
 }
 
 fn parse(text: &str) -> Result<(Pin, String), String> {
-    let form: Form = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let form: Form = serde_json::from_str(text)
+        .map_err(|error| format!("it was not written by this command ({error})"))?;
     let Form { version, coordinator, transport_key, cursor } = form;
     if version != VERSION {
         return Err(format!("it is of version {version}, and this release reads {VERSION}"));
@@ -215,6 +221,13 @@ mod tests {
             assert_eq!(failure.exit(), Exit::Config, "{wrong}");
             assert_eq!(fs::read_to_string(&path).unwrap(), wrong);
         }
+    }
+
+    #[test]
+    fn a_place_is_not_taken_for_the_name_of_a_file() {
+        let failure = Memory::open(Some(Path::new(&cursor()))).unwrap_err();
+        assert_eq!(failure.exit(), Exit::Usage);
+        assert!(Memory::open(Some(Path::new("fmc1region.json"))).is_ok());
     }
 
     #[test]

@@ -12,7 +12,8 @@
 
 mod line;
 mod memory;
-mod pin;
+pub(crate) mod pin;
+pub(crate) mod server;
 mod session;
 
 use std::{path::PathBuf, time::Duration};

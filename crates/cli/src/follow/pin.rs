@@ -1,4 +1,4 @@
-//! Whether the other end is the coordinator that is meant.
+//! Whether the other end is the coordinator, or another server, that is meant.
 //!
 //! | before | now | answer |
 //! |---|---|---|
@@ -8,7 +8,7 @@
 //! | nothing | any that its own identity names | trusted on first use, and said so |
 //! | otherwise | | refused |
 
-use std::str::FromStr;
+use std::{fmt::Display, str::FromStr};
 
 use record::{CommunityId, identity::Identity};
 use runtime::exit::Exit;
@@ -18,15 +18,26 @@ use crate::Failure;
 
 /// Whom a run trusted: a coordinator and the key of its connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Pin {
-    pub(super) coordinator: CommunityId,
-    pub(super) key: PeerKey,
+pub(crate) struct Pin {
+    pub(crate) coordinator: CommunityId,
+    pub(crate) key: PeerKey,
+}
+
+/// What a command says of its own when a server is trusted or refused.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Manner {
+    /// The option that names whom to trust.
+    pub(crate) option: &'static str,
+    /// What is safe when nothing came of it.
+    pub(crate) safe: &'static str,
+    /// What is safe, and what to do, when another than the one that is trusted answered.
+    pub(crate) refused: &'static str,
 }
 
 /// Whom the command line says to trust.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GivenKey {
-    /// A coordinator, whatever its key is at the time.
+    /// A coordinator or node, whatever its key is at the time.
     Community(CommunityId),
     /// A transport key.
     Transport(PeerKey),
@@ -48,7 +59,7 @@ impl FromStr for GivenKey {
 
 /// Why the other end is trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Because {
+pub(crate) enum Because {
     /// The command line names it.
     Given,
     /// The cursor file names it.
@@ -60,7 +71,8 @@ pub(super) enum Because {
 }
 
 /// Decides whether to trust a connection whose other end proved `key` and showed `identity`, which is verified.
-pub(super) fn decide(
+pub(crate) fn decide(
+    manner: &Manner,
     given: Option<GivenKey>,
     remembered: Option<&Pin>,
     identity: &Identity,
@@ -70,17 +82,17 @@ pub(super) fn decide(
     if *identity.keys().transport().as_bytes() != key.0 {
         let detail = format!(
             "The other end says that it is {}, but its key is not the one in that identity. \
-             Somebody may stand between you. Nothing was asked of it.",
-            pin.coordinator
+             Somebody may stand between you: ask its operators by another way. {}",
+            pin.coordinator, manner.safe
         );
         return Err(Failure::does_not_hold("key.not_in_identity", detail));
     }
     match given {
         Some(GivenKey::Community(id)) if id != pin.coordinator => {
-            return Err(other("--key", &id.to_string(), &pin.coordinator.to_string()));
+            return Err(other(manner, manner.option, &id, &pin.coordinator));
         }
         Some(GivenKey::Transport(expected)) if expected != key => {
-            return Err(other("--key", &expected.to_string(), &key.to_string()));
+            return Err(other(manner, manner.option, &expected, &key));
         }
         Some(_) | None => {}
     }
@@ -88,8 +100,7 @@ pub(super) fn decide(
         return Ok((pin, if given.is_some() { Because::Given } else { Because::FirstUse }));
     };
     if remembered.coordinator != pin.coordinator {
-        let (expected, found) = (remembered.coordinator.to_string(), pin.coordinator.to_string());
-        return Err(other("The cursor file", &expected, &found));
+        return Err(other(manner, CURSOR_FILE, &remembered.coordinator, &pin.coordinator));
     }
     if remembered.key == key {
         return Ok((pin, if given.is_some() { Because::Given } else { Because::Remembered }));
@@ -99,15 +110,17 @@ pub(super) fn decide(
     if was_its_own {
         return Ok((pin, Because::Rotated));
     }
-    Err(other("The cursor file", &remembered.key.to_string(), &key.to_string()))
+    Err(other(manner, CURSOR_FILE, &remembered.key, &key))
 }
 
-fn other(who: &str, expected: &str, found: &str) -> Failure {
+/// Where a run remembers whom it trusted.
+const CURSOR_FILE: &str = "The cursor file";
+
+fn other(manner: &Manner, who: &str, expected: &dyn Display, found: &dyn Display) -> Failure {
     let detail = format!(
         "THIS IS NOT WHOM YOU TRUST. {who} names {expected}; {found} answered, and nothing proves that the one \
-         became the other. Somebody may stand between you, or you dialled another coordinator. Nothing was read, and \
-         the cursor file was left as it is. Ask its operators by another way; to follow another coordinator, use \
-         another cursor file."
+         became the other. Somebody may stand between you, or you dialled another server. {}",
+        manner.refused
     );
     Failure::new(Exit::Verification, "key.other", detail)
 }

@@ -78,13 +78,16 @@ fn coordinator(officer: u8, rotations: u8) -> Identity {
     identity
 }
 
+const MANNER: Manner =
+    Manner { option: "--key", safe: "Nothing was lost.", refused: "Ask its operators." };
+
 fn because(
     given: Option<GivenKey>,
     remembered: Option<Pin>,
     identity: &Identity,
     key: PeerKey,
 ) -> Result<Because, &'static str> {
-    let decided = decide(given, remembered.as_ref(), identity, key);
+    let decided = decide(&MANNER, given, remembered.as_ref(), identity, key);
     decided.map(|(_, because)| because).map_err(|it| it.reason())
 }
 
@@ -92,7 +95,7 @@ fn because(
 fn nobody_known_is_trusted_on_first_use_and_remembered_after() {
     let identity = coordinator(1, 0);
     let key = transport_key(10);
-    let (pin, first) = decide(None, None, &identity, key).unwrap();
+    let (pin, first) = decide(&MANNER, None, None, &identity, key).unwrap();
     assert_eq!((pin, first), (Pin { coordinator: identity.community(), key }, Because::FirstUse));
     assert_eq!(because(None, Some(pin), &identity, key), Ok(Because::Remembered));
 }
@@ -147,6 +150,19 @@ fn a_cursor_file_stays_with_its_coordinator_whatever_the_command_line_says() {
     {
         assert_eq!(because(given, Some(remembered), &identity, key), Err("key.other"));
     }
+}
+
+#[test]
+fn a_refusal_names_both_and_says_what_is_safe_and_what_to_do() {
+    let (identity, other) = (coordinator(1, 0), coordinator(4, 0).community());
+    let given = Some(GivenKey::Community(other));
+    let told = decide(&MANNER, given, None, &identity, transport_key(10)).unwrap_err().to_string();
+    for part in ["--key", &other.to_string(), &identity.community().to_string()] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert!(told.ends_with("Ask its operators."), "{told}");
+    let told = decide(&MANNER, None, None, &identity, transport_key(50)).unwrap_err().to_string();
+    assert!(told.ends_with("Nothing was lost."), "{told}");
 }
 
 #[test]

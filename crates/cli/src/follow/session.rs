@@ -7,26 +7,24 @@ use std::{
 
 use jiff::tz::TimeZone;
 use proto::v1::{
-    GetIdentityRequest, Heartbeat, Item, Reset, SubscribeRequest, SubscribeResponse,
-    feed_service_client::FeedServiceClient, log_service_client::LogServiceClient,
-    subscribe_response::Event,
+    Heartbeat, Item, Reset, SubscribeRequest, SubscribeResponse,
+    feed_service_client::FeedServiceClient, subscribe_response::Event,
 };
-use record::{
-    Header,
-    identity::{Identity, IdentityBundle},
-    limits::MAX_GRPC_MESSAGE_BYTES,
-};
+use record::limits::MAX_GRPC_MESSAGE_BYTES;
 use runtime::exit::Exit;
 use tokio::time::timeout;
-use tonic::{Code, Status, Streaming};
-use transport::{DialError, DialLimits, Dialled, Expect, dial_anonymous};
+use tonic::{Status, Streaming, transport::Channel};
 
-use super::{
-    Options, line,
-    memory::Memory,
-    pin::{Because, GivenKey, decide},
-};
+use super::{Options, line, memory::Memory, pin::Manner, server};
 use crate::{Console, Failure, time};
+
+/// What following says of its own where a coordinator is trusted or refused.
+const MANNER: Manner = Manner {
+    option: "--key",
+    safe: "The place in the feed is kept.",
+    refused: "Nothing was read, and the cursor file was left as it is. Ask its operators by another way; to follow \
+              another coordinator, use another cursor file.",
+};
 
 /// Seconds of silence between signs of life.
 const HEARTBEAT_SECS: u32 = 30;
@@ -35,8 +33,6 @@ const HEARTBEAT_SECS: u32 = 30;
 const HEARTBEAT_ONCE_SECS: u32 = 60;
 /// Longer than two heartbeats and a bad line: the other end is gone.
 const SILENCE: Duration = Duration::from_secs(75);
-/// For an answer to a question.
-const ANSWER_TIME_OUT: Duration = Duration::from_secs(30);
 /// A pause in the feed after which the place is written down.
 const PAUSE: Duration = Duration::from_millis(200);
 /// Items printed at most before the place is written down.
@@ -64,7 +60,8 @@ impl From<Failure> for Ended {
             | Exit::Usage
             | Exit::NeedsLot
             | Exit::Config
-            | Exit::Verification => Self::Failed(failure),
+            | Exit::Verification
+            | Exit::Interrupted => Self::Failed(failure),
         }
     }
 }
@@ -150,15 +147,12 @@ impl<'a> Session<'a> {
     }
 
     async fn follow_once(&mut self) -> Result<(), Failure> {
-        let dialled = self.dial().await?;
-        let identity = self.identity(&dialled).await?;
-        let remembered = self.memory.pin().copied();
-        let (pin, because) =
-            decide(self.options.key, remembered.as_ref(), &identity, dialled.server_key)?;
-        self.tell_trust(&identity, because);
-        self.memory.set_pin(pin);
+        let (given, remembered) = (self.options.key, self.memory.pin());
+        let met = server::meet(&self.address, &MANNER, given, remembered).await?;
+        met.tell(&MANNER, self.console);
+        self.memory.set_pin(met.pin);
         self.keep_place()?;
-        let mut messages = self.subscribe(dialled).await?;
+        let mut messages = self.subscribe(met.channel).await?;
         self.was_ever_open = true;
         loop {
             let wait = if self.memory.is_saved() { SILENCE } else { PAUSE };
@@ -177,50 +171,9 @@ impl<'a> Session<'a> {
         }
     }
 
-    async fn dial(&self) -> Result<Dialled, Failure> {
-        let expect = match self.options.key {
-            Some(GivenKey::Transport(key)) => Expect::Key(key),
-            // The identity is asked for first, and decides.
-            Some(GivenKey::Community(_)) | None => Expect::AnyEd25519,
-        };
-        let dialled = dial_anonymous(&self.address, expect, DialLimits::default()).await;
-        dialled.map_err(|error| dial_failure(&error))
-    }
-
-    /// Who the other end says that it is, verified by itself.
-    async fn identity(&self, dialled: &Dialled) -> Result<Identity, Failure> {
-        let mut client = LogServiceClient::new(dialled.channel.clone())
-            .max_decoding_message_size(MAX_GRPC_MESSAGE_BYTES);
-        let asking = client.get_identity(GetIdentityRequest { community: Vec::new() });
-        let answer = timeout(ANSWER_TIME_OUT, asking).await;
-        let answer = answer.ok().ok_or_else(|| self.lost("it did not say who it is"))?;
-        let bundle = answer.map_err(|status| self.refused(&status))?.into_inner().identity;
-        verify_identity(&bundle).map_err(|what| {
-            let detail = format!(
-                "{} showed an identity that does not hold: {what}. Nothing was read from it.",
-                self.address
-            );
-            Failure::does_not_hold("identity.refused", detail)
-        })
-    }
-
-    fn tell_trust(&self, identity: &Identity, because: Because) {
-        let (name, id) = (crate::console::plain(identity.name().as_str()), identity.community());
-        match because {
-            Because::Given | Because::Remembered => {}
-            Because::Rotated => self.console.remark(&format!(
-                "{name} ({id}) has a new transport key, and its officers signed the change. Following it."
-            )),
-            Because::FirstUse => self.console.remark(&format!(
-                "Trusting {name} ({id}) on first use. Compare this id with one that you got another way, \
-                 and give it with --key next time."
-            )),
-        }
-    }
-
-    async fn subscribe(&self, dialled: Dialled) -> Result<Streaming<SubscribeResponse>, Failure> {
-        let mut client = FeedServiceClient::new(dialled.channel)
-            .max_decoding_message_size(MAX_GRPC_MESSAGE_BYTES);
+    async fn subscribe(&self, channel: Channel) -> Result<Streaming<SubscribeResponse>, Failure> {
+        let mut client =
+            FeedServiceClient::new(channel).max_decoding_message_size(MAX_GRPC_MESSAGE_BYTES);
         let Options { kind, place, once, .. } = self.options;
         let request = SubscribeRequest {
             cursor: self.memory.cursor().to_owned(),
@@ -228,7 +181,7 @@ impl<'a> Session<'a> {
             places: place.iter().map(ToString::to_string).collect(),
             heartbeat_seconds: if *once { HEARTBEAT_ONCE_SECS } else { HEARTBEAT_SECS },
         };
-        let answer = timeout(ANSWER_TIME_OUT, client.subscribe(request)).await;
+        let answer = timeout(server::ANSWER_TIME_OUT, client.subscribe(request)).await;
         let answer = answer.ok().ok_or_else(|| self.lost("it did not answer"))?;
         Ok(answer.map_err(|status| self.refused(&status))?.into_inner())
     }
@@ -271,65 +224,11 @@ impl<'a> Session<'a> {
     }
 
     fn lost(&self, what: &str) -> Failure {
-        let detail = format!("The connection to {} was lost: {what}.", self.address);
-        Failure::new(Exit::Unavailable, "feed.lost", detail)
+        server::lost(&self.address, what)
     }
 
     fn refused(&self, status: &Status) -> Failure {
-        let said = crate::console::plain(status.message());
-        let exit = exit_of(status.code());
-        if exit == Exit::Unavailable {
-            return self.lost(if said.is_empty() { "it broke off" } else { &said });
-        }
-        let detail = format!("{} refused: {said}. The place in the feed is kept.", self.address);
-        Failure::new(exit, "feed.refused", detail)
-    }
-}
-
-/// The identity in a bundle that holds by itself.
-fn verify_identity(bytes: &[u8]) -> Result<Identity, String> {
-    let bundle = IdentityBundle::decode(bytes).map_err(|error| error.to_string())?;
-    let genesis = bundle.records.first().ok_or("it is empty")?;
-    let network = Header::decode(&genesis.header).map_err(|error| error.to_string())?.network;
-    let verified = bundle.verify(None, &network, None).map_err(|error| error.to_string())?;
-    Ok(verified.identity)
-}
-
-fn dial_failure(error: &DialError) -> Failure {
-    let (exit, reason) = match error {
-        DialError::BadAddress { .. } => (Exit::Usage, "url.malformed"),
-        DialError::WrongKey { .. } => (Exit::Verification, "key.other"),
-        DialError::NotEd25519 { .. } | DialError::NotHttp2 { .. } => (Exit::Failed, "feed.refused"),
-        DialError::OwnKey(_) => (Exit::Failed, "feed.refused"),
-        DialError::Unreachable { .. }
-        | DialError::Timeout { .. }
-        | DialError::Tls { .. }
-        | DialError::Http2 { .. }
-        | _ => (Exit::Unavailable, "feed.unreachable"),
-    };
-    Failure::new(exit, reason, runtime::exit::render(error).trim_end())
-}
-
-/// Whether to come again after an answer with this code.
-const fn exit_of(code: Code) -> Exit {
-    match code {
-        Code::InvalidArgument
-        | Code::NotFound
-        | Code::AlreadyExists
-        | Code::PermissionDenied
-        | Code::FailedPrecondition
-        | Code::OutOfRange
-        | Code::Unimplemented
-        | Code::Unauthenticated => Exit::Failed,
-        Code::Ok
-        | Code::Cancelled
-        | Code::Unknown
-        | Code::DeadlineExceeded
-        | Code::ResourceExhausted
-        | Code::Aborted
-        | Code::Internal
-        | Code::Unavailable
-        | Code::DataLoss => Exit::Unavailable,
+        server::refused(&self.address, &MANNER, status)
     }
 }
 
@@ -348,12 +247,5 @@ mod tests {
         assert!(!seen.insert("first"));
         assert!(seen.insert("one more"));
         assert!(seen.insert("first"));
-    }
-
-    #[test]
-    fn what_trying_again_cannot_change_is_not_tried_again() {
-        assert_eq!(exit_of(Code::InvalidArgument), Exit::Failed);
-        assert_eq!(exit_of(Code::Unavailable), Exit::Unavailable);
-        assert_eq!(exit_of(Code::ResourceExhausted), Exit::Unavailable);
     }
 }

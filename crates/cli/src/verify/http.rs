@@ -1,15 +1,17 @@
-//! Pages over plain HTTP: bounded in size and time. Nothing that comes is believed.
+//! Pages over HTTP, plain or over TLS: bounded in size and time. Nothing that comes is believed.
 
-use std::time::Duration;
+use std::{error::Error, future::poll_fn, time::Duration};
 
 use bytes::Bytes;
-use http::{StatusCode, Uri};
+use http::{Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Empty, LengthLimitError, Limited};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
 use runtime::exit::Exit;
+use tonic::{body::Body, client::GrpcService, transport::Channel};
+use transport::DialError;
 
 use super::source::Fetched;
 use crate::Failure;
@@ -22,19 +24,37 @@ const PAGE_TIME_OUT: Duration = Duration::from_secs(30);
 /// Fetches pages below one address, over connections that are kept.
 #[derive(Debug)]
 pub(super) struct Http {
-    client: Client<HttpConnector, Empty<Bytes>>,
+    line: Line,
     root: String,
 }
 
+/// What carries questions and answers.
+#[derive(Debug)]
+enum Line {
+    /// Plain HTTP/1.1.
+    Plain(Box<Client<HttpConnector, Empty<Bytes>>>),
+    /// HTTP/2 over TLS, to a server whose key is pinned: the connection that gRPC calls take, too.
+    Pinned(Channel),
+}
+
 impl Http {
-    /// Pages below this address; `None` if it is none.
-    pub(super) fn new(root: &str) -> Option<Self> {
-        root.parse::<Uri>().ok().filter(|it| it.host().is_some_and(|host| !host.is_empty()))?;
+    /// Pages below this `http://` address.
+    pub(super) fn plain(root: String) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(CONNECT_TIME_OUT));
         connector.set_nodelay(true);
         let client = Client::builder(TokioExecutor::new()).build(connector);
-        Some(Self { client, root: root.to_owned() })
+        Self { line: Line::Plain(Box::new(client)), root }
+    }
+
+    /// Pages below this `https://` address, to whose server the channel leads.
+    pub(super) fn pinned(root: String, channel: Channel) -> Self {
+        Self { line: Line::Pinned(channel), root }
+    }
+
+    /// The address of the pages.
+    pub(super) fn root(&self) -> &str {
+        &self.root
     }
 
     /// One page of at most this size.
@@ -47,9 +67,7 @@ impl Http {
     }
 
     async fn fetch_url(&self, url: &str, max_bytes: usize) -> Result<Fetched, Failure> {
-        let uri: Uri = url.parse().map_err(|error| unreachable(url, &format!("{error}")))?;
-        let answer =
-            self.client.get(uri).await.map_err(|error| unreachable(url, &with_causes(&error)))?;
+        let answer = self.get(url).await?;
         let status = answer.status();
         match status {
             StatusCode::OK => {}
@@ -59,7 +77,10 @@ impl Http {
                 return Err(unreachable(url, &format!("it answered {status}")));
             }
             _ => {
-                let detail = format!("{url} answered {status}. Nothing was verified.");
+                let detail = format!(
+                    "{url} answered {status}, which no page of a log does. Nothing was verified. \
+                     Check the address and the port."
+                );
                 return Err(Failure::new(Exit::Failed, "page.refused", detail));
             }
         }
@@ -67,6 +88,26 @@ impl Http {
             Ok(body) => Ok(Fetched::Found(body.to_bytes().to_vec())),
             Err(error) if error.is::<LengthLimitError>() => Err(too_large(url, max_bytes)),
             Err(error) => Err(unreachable(url, &error.to_string())),
+        }
+    }
+
+    /// The answer to a question for one page.
+    async fn get(&self, url: &str) -> Result<Response<Body>, Failure> {
+        let uri = url.parse::<Uri>().map_err(|error| unreachable(url, &error.to_string()))?;
+        match &self.line {
+            Line::Plain(client) => {
+                let answer = client.get(uri).await.map_err(|error| lost(url, &error))?;
+                Ok(answer.map(Body::new))
+            }
+            Line::Pinned(channel) => {
+                let mut channel = channel.clone();
+                let ready =
+                    poll_fn(|context| GrpcService::<Body>::poll_ready(&mut channel, context));
+                ready.await.map_err(|error| lost(url, &error))?;
+                let mut question = Request::new(Body::empty());
+                *question.uri_mut() = uri;
+                channel.call(question).await.map_err(|error| lost(url, &error))
+            }
         }
     }
 }
@@ -82,13 +123,66 @@ fn unreachable(url: &str, why: &str) -> Failure {
     Failure::new(Exit::Unavailable, "page.unreachable", detail)
 }
 
-/// The error and what caused it, in one line.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
+/// No answer came. A server that came back with another key is not tried again.
+fn lost(url: &str, error: &dyn Error) -> Failure {
+    let other = causes(error).find_map(|it| it.downcast_ref::<DialError>());
+    if let Some(other @ DialError::WrongKey { .. }) = other {
+        let detail = format!("{other} {url} was not read, and nothing was verified.");
+        return Failure::does_not_hold("key.other", detail);
     }
-    text
+    let mut said = error.to_string();
+    causes(error).for_each(|it| said.push_str(&format!(": {it}")));
+    unreachable(url, &said)
+}
+
+/// What caused an error, the nearest first.
+fn causes(error: &dyn Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    std::iter::successors(error.source(), |it| (**it).source())
+}
+
+#[cfg(test)]
+mod tests {
+    use runtime::stop::StopSignal;
+    use tokio::{net::TcpListener, task::JoinHandle};
+    use transport::{DialLimits, Expect, Limits, ServerTls, TransportKey, dial_anonymous};
+
+    use super::*;
+
+    /// A server without any page.
+    fn serve(listener: TcpListener, seed: u8, stop: &StopSignal) -> JoinHandle<()> {
+        let app = tonic::service::Routes::default().into_axum_router().reset_fallback();
+        let tls = ServerTls::new(&TransportKey::from_seed([seed; 32]), None).unwrap();
+        let stopped = stop.stopped();
+        tokio::spawn(async move {
+            transport::serve(listener, tls, app, Limits::default(), stopped).await.unwrap();
+        })
+    }
+
+    async fn fetched_after_a_restart_under(seed: u8) -> Result<Fetched, Failure> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = StopSignal::new();
+        let serving = serve(listener, 1, &stop);
+        let dialling =
+            dial_anonymous(&address.to_string(), Expect::AnyEd25519, DialLimits::default()).await;
+        let http = Http::pinned(format!("https://{address}"), dialling.unwrap().channel);
+        assert_eq!(http.fetch("page", 9).await, Ok(Fetched::Absent));
+        stop.stop();
+        serving.await.unwrap();
+        let stop = StopSignal::new();
+        let listener = TcpListener::bind(address).await.unwrap();
+        let serving = serve(listener, seed, &stop);
+        let fetched = http.fetch("page", 9).await;
+        stop.stop();
+        serving.await.unwrap();
+        fetched
+    }
+
+    #[tokio::test]
+    async fn a_server_that_comes_back_is_read_on_only_under_its_key() {
+        assert_eq!(fetched_after_a_restart_under(1).await, Ok(Fetched::Absent));
+        let other = fetched_after_a_restart_under(2).await.unwrap_err();
+        assert_eq!((other.reason(), other.exit()), ("key.other", Exit::Verification));
+        assert!(other.to_string().contains("nothing was verified"), "{other}");
+    }
 }

@@ -75,7 +75,8 @@ pub(super) fn open(
     };
     let bundle = IdentityBundle::decode(bytes).map_err(|error| {
         let detail =
-            format!("This is neither a proof (.tlog-proof) nor an identity bundle: {error}.");
+            format!("This is neither a proof (.tlog-proof) nor an identity bundle: {error}. It proves nothing. Check that \
+             it is the file that you mean, or that the address is that of a Folkmoot server.");
         Failure::does_not_hold(error.reason(), detail)
     })?;
     let genesis = bundle.records.first().map(|it| Header::decode(&it.header));

@@ -4,6 +4,7 @@
 //! FILE  c2sp.org/tlog-proof@v1 … ─▶ proof      is this record in the log that its community signed?
 //!       anything else            ─▶ identity   who is this community, by whose signatures?
 //! FOLDER, http://…/log/<id>/<era> ▶ log        is every record, payload and tile what the checkpoint says?
+//! https://…  ─▶ its server is met first: given, or trusted on first use (and said so)
 //! ```
 //!
 //! What is proved is what a community *signed*. That the community is the one meant, a person sees by comparing its id;
@@ -33,13 +34,13 @@ use self::{
     subject::{Form, Subject, form_of},
     trust::Trust,
 };
-use crate::{Console, Failure};
+use crate::{Console, Failure, follow::pin::GivenKey};
 
 /// Options of `folkmoot verify`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = HELP)]
 pub struct Options {
-    /// A .tlog-proof, an identity bundle, a folder with an exported log, or http://HOST:PORT/log/ID/ERA[/identity|/proof/N].
+    /// A .tlog-proof, an identity bundle, a folder with an exported log, or http(s)://HOST:PORT/log/ID/ERA[/identity|/proof/N].
     #[arg(value_name = "FILE|FOLDER|URL")]
     pub subject: String,
     /// The community that it must be of.
@@ -48,6 +49,9 @@ pub struct Options {
     /// The C2SP verifier key that the log must have.
     #[arg(long, value_name = "VKEY", value_parser = VerifierKey::parse)]
     pub key: Option<VerifierKey>,
+    /// For https://: the server that must answer, by its id or its transport key in hexadecimal.
+    #[arg(long, value_name = "fm1…|HEX")]
+    pub server_key: Option<GivenKey>,
     /// A C2SP policy file: the witnesses that must have cosigned.
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
@@ -71,12 +75,15 @@ Examples:
   folkmoot verify covenant.tlog-proof --community fm1… --policy neighbours.policy
   folkmoot verify eastside.identity --json
   folkmoot verify http://127.0.0.1:8080/log/fm1…/0
+  folkmoot verify https://coordinator.example:7443/log/fm1…/0 --server-key fm1…
+  folkmoot verify https://coordinator.example:7443/log/fm1…/0/proof/17
   folkmoot verify exported-log/
 
 A proof saved from /log/ID/ERA/proof/N carries the record and its author's identity: no other file is needed.
+Without --server-key the server at an https:// address is trusted on first use. What it serves is verified all the same.
 
 Exit codes:
-  0 verified · 1 could not be read · 4 cannot be reached now, try later · 6 does not verify";
+  0 verified · 1 could not be read · 4 cannot be reached now, try later · 6 does not verify, or another server answered";
 
 /// Verifies, and says what that proves.
 ///
@@ -108,15 +115,18 @@ async fn verify(options: &Options, console: &Console) -> Result<Report, Failure>
     let policy = options.policy.as_deref().map(read_policy).transpose()?;
     let trust = Trust { community: options.community, key: options.key.clone(), policy };
     match Subject::parse(&options.subject)? {
-        Subject::Log { source, name } => {
+        Subject::Log { site, name } => {
+            let source = site.open(options.server_key, console).await?;
             let report = log::verify(&source, name, &trust, console).await?;
             Ok(Report::Log(report))
         }
-        Subject::Page { source, path } => {
+        Subject::Page { site, path } => {
+            let source = site.open(options.server_key, console).await?;
             let bytes = source.page(&path, subject::MAX_FILE_BYTES).await?;
             verify_bytes(&bytes, options, &trust)
         }
         Subject::File(path) => {
+            subject::unpinned(options.server_key)?;
             let bytes = source::read_file(&path, subject::MAX_FILE_BYTES)?;
             verify_bytes(&bytes, options, &trust)
         }

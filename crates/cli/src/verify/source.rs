@@ -38,9 +38,17 @@ impl Source {
         Self::Folder(path.to_owned())
     }
 
-    /// The pages below an address; `None` if it is none.
-    pub(super) fn http(root: &str) -> Option<Self> {
-        Http::new(root).map(Arc::new).map(Self::Http)
+    /// The pages of a server.
+    pub(super) fn http(http: Http) -> Self {
+        Self::Http(Arc::new(http))
+    }
+
+    /// Where that is, for a person.
+    fn place(&self) -> String {
+        match self {
+            Self::Folder(path) => path.display().to_string(),
+            Self::Http(http) => http.root().to_owned(),
+        }
     }
 
     /// A page, if it is there.
@@ -62,7 +70,11 @@ impl Source {
         match self.fetch(path, max_bytes).await? {
             Fetched::Found(bytes) => Ok(bytes),
             Fetched::Absent | Fetched::Erased => {
-                let detail = format!("There is no page `{path}` where the log should be.");
+                let detail = format!(
+                    "There is no page `{path}` at {}. No such log is held there, or not that record. Nothing was \
+                     verified. Check the id, the era and the number, or read where the log is held.",
+                    self.place()
+                );
                 Err(Failure::new(Exit::Failed, "page.missing", detail))
             }
         }
@@ -104,8 +116,11 @@ impl ReadError {
         match self {
             Self::TooLarge => too_large(&path.display().to_string(), max_bytes),
             Self::Io(error) => {
-                let detail =
-                    format!("Could not read {}: {error}. Nothing was verified.", path.display());
+                let detail = format!(
+                    "Could not read {}: {error}. Nothing was verified. Check the name; an address begins with \
+                     http:// or https://.",
+                    path.display()
+                );
                 Failure::new(Exit::Failed, "file.unreadable", detail)
             }
         }

@@ -2,12 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
+use http::Uri;
 use record::{LogName, identity::MAX_BUNDLE_BYTES};
 use runtime::exit::Exit;
 use tlog::proof_file::MAX_TLOG_PROOF_BYTES;
 
-use super::source::Source;
-use crate::Failure;
+use super::{http::Http, source::Source};
+use crate::{
+    Console, Failure,
+    follow::{
+        pin::{GivenKey, Manner},
+        server,
+    },
+};
 
 /// The largest file that is verified as a whole: an identity bundle; a proof is smaller.
 pub(super) const MAX_FILE_BYTES: usize =
@@ -20,11 +27,65 @@ const PROOF_PREFIX: &[u8] = b"c2sp.org/tlog-proof@";
 #[derive(Debug)]
 pub(super) enum Subject {
     /// A whole log, and which one if the address says so.
-    Log { source: Source, name: Option<LogName> },
+    Log { site: Site, name: Option<LogName> },
     /// One page of a log: a proof or an identity.
-    Page { source: Source, path: String },
+    Page { site: Site, path: String },
     /// A file.
     File(PathBuf),
+}
+
+/// Where the pages of a log are.
+#[derive(Debug)]
+pub(super) enum Site {
+    /// In a folder.
+    Folder(PathBuf),
+    /// At a server, in the clear, below this address.
+    Plain(String),
+    /// At a server with a transport key.
+    Pinned {
+        /// `host:port`.
+        address: String,
+        /// The whole address of the log.
+        root: String,
+    },
+}
+
+/// What verifying says of its own where a server is trusted or refused.
+const MANNER: Manner = Manner {
+    option: "--server-key",
+    safe: "Nothing was verified.",
+    refused: "Nothing was read from it, and nothing was verified. Ask its operators by another way; a log is the same \
+              at every server that holds it, so another one will do.",
+};
+
+impl Site {
+    /// Opens it. A server with a transport key is met first, and must be the one that is given, if one is.
+    pub(super) async fn open(
+        self,
+        server_key: Option<GivenKey>,
+        console: &Console,
+    ) -> Result<Source, Failure> {
+        let (address, root) = match self {
+            Self::Pinned { address, root } => (address, root),
+            Self::Folder(path) => return unpinned(server_key).map(|()| Source::folder(&path)),
+            Self::Plain(root) => {
+                return unpinned(server_key).map(|()| Source::http(Http::plain(root)));
+            }
+        };
+        let met = server::meet(&address, &MANNER, server_key, None).await?;
+        met.tell(&MANNER, console);
+        Ok(Source::http(Http::pinned(root, met.channel)))
+    }
+}
+
+/// Whoever gives a key relies on it, and only TLS proves one.
+pub(super) fn unpinned(server_key: Option<GivenKey>) -> Result<(), Failure> {
+    if server_key.is_none() {
+        return Ok(());
+    }
+    let detail = "--server-key says who must answer at an https:// address, and this is none: nobody would prove that \
+                  key. Nothing was verified. Leave the option out, or read the log over https://.";
+    Err(Failure::new(Exit::Usage, "server_key.not_https", detail))
 }
 
 /// What a file is.
@@ -39,17 +100,12 @@ pub(super) enum Form {
 impl Subject {
     /// What the argument names.
     pub(super) fn parse(text: &str) -> Result<Self, Failure> {
-        if text.starts_with("https://") {
-            let detail = "Pages are read over http:// only, from this machine or through a tunnel: \
-                          everything in them is verified here. Nothing was verified.";
-            return Err(Failure::new(Exit::Usage, "url.https", detail));
-        }
-        if text.starts_with("http://") {
+        if text.starts_with("http://") || text.starts_with("https://") {
             return Self::of_url(text);
         }
         let path = Path::new(text);
         if path.is_dir() {
-            return Ok(Self::Log { source: Source::folder(path), name: None });
+            return Ok(Self::Log { site: Site::Folder(path.to_owned()), name: None });
         }
         Ok(Self::File(path.to_owned()))
     }
@@ -57,7 +113,7 @@ impl Subject {
     fn of_url(url: &str) -> Result<Self, Failure> {
         let wrong = || {
             let detail = format!(
-                "`{url}` is no address of a log. One reads http://HOST:PORT/log/fm1…/ERA, \
+                "`{url}` is no address of a log. One reads http://HOST:PORT/log/fm1…/ERA, or https://…, \
                  with /identity or /proof/NUMBER behind it for one page. Nothing was verified."
             );
             Failure::new(Exit::Usage, "url.malformed", detail)
@@ -68,15 +124,25 @@ impl Subject {
         let community = community.and_then(|it| it.parse().ok()).ok_or_else(wrong)?;
         let era = era.and_then(|it| it.parse().ok()).ok_or_else(wrong)?;
         let name = LogName { community, era };
-        let source = Source::http(&format!("{root}/log/{name}")).ok_or_else(wrong)?;
+        let pages = format!("{root}/log/{name}");
+        let site = match root.strip_prefix("https://") {
+            Some(address) => Site::Pinned { address: address.to_owned(), root: pages },
+            None => Site::Plain(with_host(pages).ok_or_else(wrong)?),
+        };
         match parts.next() {
-            None => Ok(Self::Log { source, name: Some(name) }),
+            None => Ok(Self::Log { site, name: Some(name) }),
             Some(page) if page == "identity" || page.starts_with("proof/") => {
-                Ok(Self::Page { source, path: page.to_owned() })
+                Ok(Self::Page { site, path: page.to_owned() })
             }
             Some(_) => Err(wrong()),
         }
     }
+}
+
+/// An address that names a host.
+fn with_host(url: String) -> Option<String> {
+    let uri: Option<Uri> = url.parse().ok();
+    uri.filter(|it| it.host().is_some_and(|host| !host.is_empty())).map(|_| url)
 }
 
 /// What these bytes are, by their beginning.
@@ -113,7 +179,9 @@ mod tests {
         assert_eq!(parse(&url("/tile/0/000")), Err("url.malformed"));
         assert_eq!(parse("http://127.0.0.1:8080/"), Err("url.malformed"));
         assert_eq!(parse(&format!("http://127.0.0.1:8080/log/{ID}x/0")), Err("url.malformed"));
-        assert_eq!(parse(&format!("https://example.org/log/{id}/0")), Err("url.https"));
+        assert_eq!(parse(&format!("https://example.org:7443/log/{id}/0")), Ok("log 0".into()));
+        assert_eq!(parse("https://example.org:7443/"), Err("url.malformed"));
+        assert_eq!(parse(&format!("http:///log/{id}/0")), Err("url.malformed"));
     }
 
     #[test]

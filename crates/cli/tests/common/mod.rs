@@ -10,12 +10,15 @@ use std::{net::SocketAddr, path::Path, sync::Arc};
 use clap::Parser as _;
 use folkmoot_cli::{Cli, Console};
 use peer::{CharterFile, DataFolder, Peer, Role, pages::log_pages};
+use proto::v1::log_service_server::LogServiceServer;
 use record::{CommunityId, Kind, LogName, Name, commitment::Salt, kind::Known};
 use runtime::{clock::SystemClock, exit::Exit, stop::StopSignal};
 use store::{Draft, Guard};
 use tempfile::TempDir;
 use tlog::{BundleRef, TileRef, tile::encode_bundle};
 use tokio::net::TcpListener;
+use tonic::service::RoutesBuilder;
+use transport::TransportKey;
 
 /// A kind that this release does not know.
 pub(crate) const UNKNOWN_KIND: &str = "folkmoot.record.test.v1";
@@ -113,6 +116,28 @@ impl Community {
     pub(crate) async fn proof(&self, index: u64) -> Vec<u8> {
         self.peer.proof(self.log(), index).await.unwrap().1
     }
+}
+
+/// Serves a community's pages and identity over TLS under this key, or nothing at all; gives `host:port`.
+pub(crate) async fn serve_tls(
+    key: &TransportKey,
+    community: Option<&Community>,
+    stop: &StopSignal,
+) -> String {
+    let mut routes = RoutesBuilder::default();
+    if let Some(community) = community {
+        routes.add_service(LogServiceServer::new(community.peer.clone()));
+    }
+    let mut app = routes.routes().into_axum_router().reset_fallback();
+    if let Some(community) = community {
+        app = app.merge(log_pages(community.peer.clone()));
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let tls = transport::ServerTls::new(key, None).unwrap();
+    let (limits, stop) = (transport::Limits::default(), stop.stopped());
+    tokio::spawn(transport::serve(listener, tls, app, limits, stop));
+    address.to_string()
 }
 
 pub(crate) fn write(folder: &Path, path: &str, bytes: &[u8]) {
