@@ -17,5 +17,4 @@ pub mod service;
 mod export;
 mod item;
 mod metrics;
-mod output;
 mod words;

@@ -12,6 +12,9 @@ use tokio::{
     process::{Child, Command},
 };
 use tonic::transport::Endpoint;
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
 
 use crate::{
     feed::{Reader, from},
@@ -118,25 +121,132 @@ async fn what_two_nodes_write_comes_out_of_the_coordinators_feed_and_pages() {
     assert!(ended.success(), "{ended:?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_health_service_says_that_it_serves_and_that_it_stops_before_it_is_gone() {
+    let parent = tempfile::tempdir().unwrap();
+    let (seat, coordinator) = found(parent.path(), "Estuary coordinator");
+    let (_, east_id) = found(parent.path(), "Eastside");
+    charter(parent.path(), &[east_id], coordinator);
+    let (mut child, ready) = run(seat.path(), &parent.path().join("charter.toml")).await;
+    let plain = ready["plain"].as_str().unwrap();
+    let channel =
+        Endpoint::from_shared(format!("http://{plain}")).unwrap().connect().await.unwrap();
+    let mut watched = Vec::new();
+    for service in ["", "folkmoot.v1.FeedService", "folkmoot.v1.ReplicationService"] {
+        let request = HealthCheckRequest { service: service.to_owned() };
+        let answer = HealthClient::new(channel.clone()).watch(request).await.unwrap();
+        watched.push((service, answer.into_inner()));
+    }
+    let mut told = async || {
+        let mut told = Vec::new();
+        for (service, stream) in &mut watched {
+            let next = tokio::time::timeout(LONG, stream.message()).await.expect("in time");
+            let status = next.unwrap_or_else(|error| panic!("{service}: {error}"));
+            told.push(status.map(|it| it.status()));
+        }
+        told
+    };
+    assert_eq!(told().await, [Some(ServingStatus::Serving); 3]);
+
+    drop(child.stdin.take());
+
+    assert_eq!(told().await, [Some(ServingStatus::NotServing); 3]);
+    assert_eq!(told().await, [None; 3], "the streams end by themselves");
+    let ended = tokio::time::timeout(LONG, child.wait()).await.expect("it stops in time").unwrap();
+    assert!(ended.success(), "{ended:?}");
+}
+
+/// How a command ended, and what it said on standard output and standard error.
+struct Told {
+    code: Option<i32>,
+    out: String,
+    sentence: String,
+}
+
+impl Told {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|_| panic!("no JSON: {}", self.out))
+    }
+}
+
+async fn told(args: &[&str]) -> Told {
+    let output = tokio::time::timeout(LONG, program().args(args).output()).await.expect("in time");
+    let output = output.unwrap();
+    Told {
+        code: output.status.code(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        sentence: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
 #[tokio::test]
 async fn what_is_wrong_is_named_and_ends_with_the_code_for_configuration() {
     let parent = tempfile::tempdir().unwrap();
     let (seat, _) = found(parent.path(), "Estuary coordinator");
     let file = parent.path().join("coordinator.toml");
     std::fs::write(&file, "listn = \"x\"\n").unwrap();
-    let asked = |args: &[&str]| {
-        let output = program().args(args).output();
-        async move {
-            let output = output.await.unwrap();
-            (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    let asked = told(&["run", "--dir", seat.path().to_str().unwrap()]).await;
+    assert_eq!(asked.code, Some(5), "{}", asked.sentence);
+    assert!(asked.sentence.contains("--charter"), "{}", asked.sentence);
+    let asked = told(&["check-config", "--config", file.to_str().unwrap()]).await;
+    assert_eq!(asked.code, Some(5), "{}", asked.sentence);
+    assert!(asked.sentence.contains("Did you mean `listen`?"), "{}", asked.sentence);
+}
+
+#[tokio::test]
+async fn an_address_that_cannot_be_listened_on_is_refused_before_anything_starts() {
+    let parent = tempfile::tempdir().unwrap();
+    let (seat, _) = found(parent.path(), "Estuary coordinator");
+    let (dir, file) = (seat.path().to_str().unwrap(), parent.path().join("coordinator.toml"));
+    let file_shown = file.to_str().unwrap();
+    for (setting, key, expected) in [
+        ("listen = \"nonsense\"", "`listen`", "expected host:port"),
+        ("listen = \"0.0.0.0\"", "`listen`", "expected host:port"),
+        ("plain = \"127.0.0.1\"", "`plain`", "expected host:port"),
+        ("plain = \"0.0.0.0:8080\"", "`plain`", "expected an address of this machine only"),
+    ] {
+        std::fs::write(&file, format!("# A coordinator.\n{setting}\n")).unwrap();
+        for words in [&["check-config"][..], &["run", "--dir", dir]] {
+            let asked = told(&[words, &["--json", "--config", file_shown]].concat()).await;
+            let sentence = &asked.sentence;
+            assert_eq!(asked.code, Some(5), "{setting}: {sentence}");
+            let place = format!("{key} is wrong in {file_shown}, line 2: ");
+            assert!(sentence.starts_with(&place) && sentence.contains(expected), "{sentence}");
+            assert_eq!(asked.json()["error"]["reason"], "config.wrong");
         }
-    };
-    let (code, told) = asked(&["run", "--dir", seat.path().to_str().unwrap()]).await;
-    assert_eq!(code, Some(5), "{told}");
-    assert!(told.contains("--charter"), "{told}");
-    let (code, told) = asked(&["check-config", "--config", file.to_str().unwrap()]).await;
-    assert_eq!(code, Some(5), "{told}");
-    assert!(told.contains("Did you mean `listen`?"), "{told}");
+    }
+    let asked = told(&["check-config", "--plain", "0.0.0.0:8080"]).await;
+    assert_eq!(asked.code, Some(5), "{}", asked.sentence);
+    assert!(
+        asked.sentence.contains("`plain` is wrong in the option --plain"),
+        "{}",
+        asked.sentence
+    );
+
+    std::fs::write(&file, "listen = \"[::]:0\"\nplain = \"localhost:8080\"\n").unwrap();
+    let asked = told(&["check-config", "--json", "--config", file_shown]).await;
+    assert_eq!(asked.code, Some(0), "{}", asked.sentence);
+    assert_eq!(asked.json()["plain"], "localhost:8080");
+}
+
+#[tokio::test]
+async fn with_json_a_failure_and_a_completion_are_objects_and_without_it_words() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("nobody");
+    let run = ["run", "--dir", dir.to_str().unwrap(), "--charter", "nowhere.toml"];
+    let before = told(&[&["--json"], &run[..]].concat()).await;
+    let after = told(&[&run[..], &["--json"]].concat()).await;
+    let without = told(&run).await;
+    assert_eq!(before.json()["error"]["reason"], "config.charter");
+    assert_eq!(before.json()["error"]["detail"], before.sentence.trim_end());
+    assert_eq!((before.code, &before.out), (Some(5), &after.out));
+    assert_eq!((without.code, without.out.as_str()), (Some(5), ""));
+    assert_eq!(without.sentence, before.sentence);
+
+    let script = told(&["completion", "bash"]).await.out;
+    assert!(script.contains("complete -F") && script.contains("check-config"), "{script}");
+    let as_json = told(&["--json", "completion", "bash"]).await;
+    assert_eq!(as_json.json()["script"].as_str().map(str::trim_end), Some(script.trim_end()));
 }
 
 #[tokio::test]

@@ -51,7 +51,8 @@ Examples:
   folkmoot ocds check notices/
 
 Exit codes:
-  0 done · 1 refused or failed · 2 wrong command line · 4 cannot be reached now, try later · 6 does not verify";
+  0 done · 1 refused or failed · 2 wrong command line · 4 cannot be reached now, try later · 6 does not verify ·
+  130 stopped by Ctrl-C before it was done";
 
 /// What the tool does.
 #[derive(Debug, Subcommand)]

@@ -9,7 +9,11 @@ use ballotbox::BallotBox;
 use clap::{Args, ValueEnum};
 use peer::{CharterFile, Config, DataFolder, Host, Manner, Role};
 use record::{Network, name::Name};
-use runtime::{config, exit::Exit, telemetry::LogFormat};
+use runtime::{
+    config::{self, ConfigError},
+    exit::Exit,
+    telemetry::LogFormat,
+};
 use serde_json::json;
 
 use super::{CommandError, print::Said};
@@ -68,9 +72,11 @@ enum Format {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  folkmoot-node run --dir harbour --charter charter.toml --listen 0.0.0.0:7443\n\n\
-A charter:\n  network = \"demo.folkmoot.example\"\n  name = \"Estuary\"\n\n  \
+A charter:\n  network = \"demo.folkmoot.example\"\n  name = \"Estuary\"\n  \
+ocid_prefix = \"ocds-a1b2c3\"   # if OCDS registered one for the region; ocids of its own opportunities begin with it\n\n  \
 [[coordinators]]\n  id = \"fm1…\"\n  address = \"coordinator.example:7443\"\n\n  \
-[[founders]]           # once for each, this community among them\n  id = \"fm1…\""
+[[founders]]           # once for each, this community among them\n  id = \"fm1…\"\n\n\
+SIGTERM or Ctrl-C stops it once what is under way is finished; one more, a second or more later, ends it at once."
 )]
 pub(super) struct Run {
     #[command(flatten)]
@@ -87,11 +93,16 @@ impl Settings {
     fn load(self) -> Result<Config, CommandError> {
         let Self { charter, config: file, listen, plain, log_format, log } = self;
         let loaded = config::load(file.as_deref(), ENV_PREFIX, config::environment());
-        let mut config: Config = loaded
-            .map_err(|error| CommandError::caused_by(Exit::Config, "config.wrong", &error))?;
+        let wrong =
+            |error: ConfigError| CommandError::caused_by(Exit::Config, "config.wrong", &error);
+        let mut config: Config = loaded.map_err(wrong)?;
         config.charter = charter.or(config.charter);
-        config.listen = listen.unwrap_or(config.listen);
-        config.plain = plain.or(config.plain);
+        if let Some(listen) = listen {
+            config.listen = config::from_option("listen", "--listen", &listen).map_err(wrong)?;
+        }
+        if let Some(plain) = plain {
+            config.plain = Some(config::from_option("plain", "--plain", &plain).map_err(wrong)?);
+        }
         config.log.filter = log.unwrap_or(config.log.filter);
         config.log.format = match log_format {
             None => config.log.format,
@@ -197,7 +208,7 @@ pub(super) async fn run(dir: PathBuf, run: Run) -> Result<(), CommandError> {
         }
     });
     let manner = Manner { ready_line, with_parent };
-    let ended = Box::pin(host.serve(|_| {}, axum::Router::new(), manner)).await;
+    let ended = Box::pin(host.serve(|_| &[], axum::Router::new(), manner)).await;
     drop(socket);
     if let Err(error) = duties.ballots().close().await {
         // No ballot is lost by that: the file is whole with its write-ahead log.

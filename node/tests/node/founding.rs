@@ -45,6 +45,35 @@ fn a_wrong_key_in_the_configuration_names_the_right_one() {
 }
 
 #[test]
+fn an_address_that_cannot_be_listened_on_is_refused_before_anything_starts() {
+    let community = Community::found();
+    let file = community.folder.path().join("node.toml");
+    let (charter, file_shown) = (community.charter.to_str().unwrap(), file.to_str().unwrap());
+    let options = ["--charter", charter, "--config", file_shown];
+    for (setting, key, expected) in [
+        ("listen = \"nonsense\"", "`listen`", "expected host:port"),
+        ("listen = \"0.0.0.0\"", "`listen`", "expected host:port"),
+        ("plain = \"0.0.0.0:8080\"", "`plain`", "expected an address of this machine only"),
+    ] {
+        fs::write(&file, format!("# A node.\n{setting}\n")).unwrap();
+        for command in ["check-config", "run"] {
+            let told = clerk(&community.dir, &[&[command], &options[..]].concat());
+            assert_eq!((told.code, &told.json["error"]["reason"]), (5, &"config.wrong".into()));
+            let place = format!("{key} is wrong in {file_shown}, line 2: ");
+            assert!(told.sentence.starts_with(&place), "{}", told.sentence);
+            assert!(told.sentence.contains(expected), "{}", told.sentence);
+        }
+    }
+    let told = clerk(&community.dir, &["check-config", "--charter", charter, "--listen", "7443"]);
+    assert_eq!(told.code, 5);
+    assert!(told.sentence.contains("wrong in the option --listen"), "{}", told.sentence);
+
+    fs::write(&file, "listen = \"[::]:0\"\nplain = \"127.0.0.1:0\"\n").unwrap();
+    let told = clerk(&community.dir, &[&["check-config"], &options[..]].concat());
+    assert_eq!((told.code, &told.json["config"]["plain"]), (0, &"127.0.0.1:0".into()));
+}
+
+#[test]
 fn a_data_folder_that_others_can_read_is_not_used() {
     let community = Community::found();
     fs::set_permissions(&community.dir, fs::Permissions::from_mode(0o750)).unwrap();

@@ -6,6 +6,8 @@
 //!                    as hidden subcommands)     a clerk would type)
 //! ```
 //!
+//! Ctrl-C at any point closes the pipe to every server and waits until all of them have ended.
+//!
 //! What was done is noted in the folder after every step, so that a second run on the same folder goes on from there.
 
 mod process;
@@ -14,15 +16,17 @@ mod state;
 mod story;
 mod summary;
 
-use std::{path::PathBuf, time::Instant};
+use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use anyhow::Context as _;
 use runtime::exit::Exit;
 
-use self::{region::DemoRegion, story::Story};
+use self::{process::Processes, region::DemoRegion, story::Story, summary::Summary};
 use crate::{console::Console, failure::Failure};
 
-/// The most communities of a demonstration: each is a process of about 20 MB.
+/// The fewest communities of a demonstration: three of them have a part of their own in the story.
+const MIN_COMMUNITIES: u16 = 3;
+/// The most communities of a demonstration: each is a process of about 20 MB, so these take 4 GB.
 const MAX_COMMUNITIES: u16 = 200;
 
 /// What a person may choose.
@@ -35,8 +39,8 @@ pub struct Options {
     /// Print the summary as one JSON object on one line of standard output; everything else goes to standard error
     #[arg(long)]
     json: bool,
-    /// How many communities found the region
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(3..=i64::from(MAX_COMMUNITIES)))]
+    /// How many communities found the region, from 3 to 200
+    #[arg(long, default_value_t = 5, value_parser = parse_communities)]
     communities: u16,
     /// Import these OCDS files or folders, in place of the invented notices that come with the program
     #[arg(long, value_name = "PATH")]
@@ -53,7 +57,21 @@ Examples:
   folkmoot demo --once --json | python3 -m json.tool
       Tells the story, prints what came of it, and leaves.
   folkmoot demo --dir ./region --communities 8
-      Keeps the data; the same command goes on from there.";
+      Keeps the data; the same command goes on from there.
+
+Ctrl-C before the story is told waits for every process to end, and exits with 130; pressed again a second or more
+later, it does not wait.";
+
+fn parse_communities(given: &str) -> Result<u16, String> {
+    let n_communities = given.parse().ok();
+    n_communities.filter(|it| (MIN_COMMUNITIES..=MAX_COMMUNITIES).contains(it)).ok_or_else(|| {
+        format!(
+            "a demonstration has from {MIN_COMMUNITIES} to {MAX_COMMUNITIES} communities, because the first proposes \
+             the covenant, the second leads the pool and the third opens the poll, and because each is a process of \
+             about 20 MB"
+        )
+    })
+}
 
 /// Tells the story, and stays up unless told to leave.
 ///
@@ -62,7 +80,7 @@ Examples:
 /// Whatever kept the story from being told, in words for a person.
 pub async fn run(options: &Options, console: &Console) -> Result<Exit, Failure> {
     match tell(options, console).await {
-        Ok(()) => Ok(Exit::Ok),
+        Ok(exit) => Ok(exit),
         Err(error) => match error.downcast::<Failure>() {
             Ok(failure) => Err(failure),
             Err(error) => Err(Failure::new(Exit::Failed, "demo.failed", format!("{error:#}"))),
@@ -70,7 +88,7 @@ pub async fn run(options: &Options, console: &Console) -> Result<Exit, Failure> 
     }
 }
 
-async fn tell(options: &Options, console: &Console) -> anyhow::Result<()> {
+async fn tell(options: &Options, console: &Console) -> anyhow::Result<Exit> {
     let started = Instant::now();
     let kept;
     let folder = match &options.dir {
@@ -82,27 +100,45 @@ async fn tell(options: &Options, console: &Console) -> anyhow::Result<()> {
     };
     let teller = Teller { json: options.json, console };
     let stop = runtime::stop::StopSignal::on_signals()?;
+    let processes = Arc::new(Processes::default());
     let work = async {
-        let mut region = DemoRegion::start(&folder, options.communities, &teller).await?;
+        let n_communities = options.communities;
+        let mut region = DemoRegion::start(&folder, n_communities, &processes, &teller).await?;
         let summary = Story::new(&mut region, &teller).tell(&options.ocds, started).await?;
-        anyhow::Ok((region, summary))
+        teller.show(&summary)?;
+        if !options.once {
+            teller.say(&region.where_to_look(&summary))?;
+        }
+        anyhow::Ok(())
     };
-    let (region, summary) = tokio::select! {
-        done = work => done?,
-        () = stop.stopped() => anyhow::bail!(
-            "Stopped before the story was told. With --dir, the same command goes on from there."
-        ),
+    let told = tokio::select! {
+        told = work => told,
+        () = stop.stopped() => return Ok(interrupted(options, console, &processes).await),
     };
-    if options.json {
-        console.answer_json(&summary)?;
-    }
-    teller.say(&summary.in_words())?;
-    if !options.once {
-        teller.say(&region.where_to_look(&summary))?;
+    let told = if told.is_ok() && !options.once {
         stop.stopped().await;
-        teller.say("Stopping the region.")?;
+        teller.say("Stopping the region.").map_err(Into::into)
+    } else {
+        told
+    };
+    // Whatever came of the story, no process outlives it.
+    told.and(processes.stop().await).map(|()| Exit::Ok)
+}
+
+/// Ctrl-C before the story was told.
+async fn interrupted(options: &Options, console: &Console, processes: &Processes) -> Exit {
+    let goes_on = if options.dir.is_some() {
+        "the same command goes on from here"
+    } else {
+        "with --dir, the same command would go on from here"
+    };
+    console.remark(&format!(
+        "Stopped before the story was told; waiting for every process to end ({goes_on})."
+    ));
+    if let Err(error) = processes.stop().await {
+        console.remark(&format!("{error:#}"));
     }
-    region.stop().await
+    Exit::Interrupted
 }
 
 /// Where the story is told: standard output, or standard error when the first is for the summary alone.
@@ -113,6 +149,14 @@ pub(crate) struct Teller<'a> {
 }
 
 impl Teller<'_> {
+    /// Shows what came of the story: words for the person, and the one object if it was asked for.
+    fn show(&self, summary: &Summary) -> Result<(), Failure> {
+        if self.json {
+            self.console.answer_json(summary)?;
+        }
+        self.say(&summary.in_words())
+    }
+
     /// Says something to the person.
     pub(crate) fn say(&self, text: &str) -> Result<(), Failure> {
         if self.json {
@@ -120,5 +164,21 @@ impl Teller<'_> {
             return Ok(());
         }
         self.console.answer(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_of_communities_outside_the_range_is_told_the_range_and_why() {
+        for right in ["3", "200"] {
+            assert_eq!(parse_communities(right).map(|it| it.to_string()), Ok(right.to_owned()));
+        }
+        for wrong in ["2", "201", "0", "-1", "65536", "many", ""] {
+            let told = parse_communities(wrong).expect_err("out of range");
+            assert!(told.contains("from 3 to 200") && told.contains("because"), "{told}");
+        }
     }
 }

@@ -1,10 +1,11 @@
-//! Server processes: this program started anew, one for each community and one for the coordinator.
+//! Processes: this program started anew, one for each community, one for the coordinator, and one for each command.
 
 use std::{
     ffi::OsString,
     fs::File,
     path::{Path, PathBuf},
     process::Stdio,
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -14,6 +15,8 @@ use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::{Child, Command},
+    sync::oneshot,
+    task::JoinHandle,
     time::timeout,
 };
 
@@ -45,47 +48,113 @@ pub(super) struct Ready {
     pub(super) plain: Option<String>,
 }
 
-/// A running server. It ends when its standard input does.
-#[derive(Debug)]
-pub(super) struct Server {
-    child: Child,
-    log: PathBuf,
-    pub(super) ready: Ready,
+/// The processes that were started and not yet seen to end. The story may be dropped at any point, and they are still
+/// here to be stopped.
+#[derive(Debug, Default)]
+pub(super) struct Processes {
+    /// In the order of their start: the coordinator, then the nodes.
+    servers: Mutex<Vec<Server>>,
+    /// The command under way, or the last one.
+    command: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl Server {
+/// A running server. It ends when its standard input does.
+#[derive(Debug)]
+struct Server {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Processes {
     /// Starts a server and waits until it is ready. Its log goes to a file beside its data.
-    pub(super) async fn start(program: Program, dir: &Path, args: &[OsString]) -> Result<Self> {
+    pub(super) async fn start(
+        &self,
+        program: Program,
+        dir: &Path,
+        args: &[OsString],
+    ) -> Result<Ready> {
         let log = dir.with_extension("log");
         let log_file = File::options().create(true).append(true).open(&log);
         let log_file = log_file.with_context(|| format!("{} cannot be written.", log.display()))?;
-        let mut child = Command::new(std::env::current_exe()?)
-            .arg(program.subcommand())
+        let mut child = this_program(program)?
             .args(["run", "--ready-line", "--with-parent", "--listen", "127.0.0.1:0", "--dir"])
             .arg(dir)
             .args(args)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log_file)
-            .kill_on_drop(true)
             .spawn()
             .context("A server process could not be started.")?;
-        let stdout = child.stdout.take().context("The server has no standard output.")?;
-        let mut line = String::new();
-        let read = timeout(READY_WITHIN, BufReader::new(stdout).read_line(&mut line)).await;
-        match read {
-            Ok(Ok(n_bytes)) if 0 < n_bytes => {
-                let ready =
-                    serde_json::from_str(&line).context("A server's ready line is not one.")?;
-                Ok(Self { child, log, ready })
+        let stdout = child.stdout.take();
+        locked(&self.servers).push(Server { child, log: log.clone() });
+        let stdout = stdout.context("The server has no standard output.")?;
+        let (tell, told) = oneshot::channel();
+        // A task of its own, so that the server can still say that it is ready when nobody waits for it any more.
+        tokio::spawn(async move {
+            let mut line = String::new();
+            if BufReader::new(stdout).read_line(&mut line).await.is_ok() {
+                let _ = tell.send(line);
+            }
+        });
+        match timeout(READY_WITHIN, told).await {
+            Ok(Ok(line)) if !line.is_empty() => {
+                serde_json::from_str(&line).context("A server's ready line is not one.")
             }
             Ok(_) => bail!("A server ended before it was ready.{}", last_lines(&log)),
             Err(_) => bail!("A server was not ready within a minute.{}", last_lines(&log)),
         }
     }
 
-    /// Asks the server to stop by closing its standard input, and waits for it.
-    pub(super) async fn stop(mut self) -> Result<()> {
+    /// Runs a command line of a node or the coordinator to its end; answers its JSON.
+    pub(super) async fn command(&self, program: Program, args: &[OsString]) -> Result<Value> {
+        let mut command = this_program(program)?;
+        command.args(args).arg("--json").stdin(Stdio::null());
+        let (tell, told) = oneshot::channel();
+        // A task of its own, which goes on to the command's end when nobody waits for the answer any more.
+        let running = tokio::spawn(async move {
+            let _ = tell.send(command.output().await);
+        });
+        *locked(&self.command) = Some(running);
+        let output = told.await?.context("A command could not be started.")?;
+        let words: Vec<_> = args.iter().take(2).map(|it| it.to_string_lossy()).collect();
+        let words = words.join(" ");
+        let said = String::from_utf8_lossy(&output.stdout);
+        let value: Option<Value> =
+            serde_json::from_str(said.lines().last().unwrap_or_default()).ok();
+        let noted = String::from_utf8_lossy(&output.stderr);
+        match value {
+            Some(value) if output.status.success() || did_its_work(&value) => Ok(value),
+            value => {
+                bail!("The command `{words}` did not succeed: {}", why(value.as_ref(), &noted))
+            }
+        }
+    }
+
+    /// Asks every server to stop by closing its standard input, and waits for all of them and for the command under
+    /// way. Nodes stop first, so that the coordinator hears everything.
+    pub(super) async fn stop(&self) -> Result<()> {
+        let mut servers = std::mem::take(&mut *locked(&self.servers)).into_iter();
+        let coordinator = servers.next();
+        let mut nodes: Vec<Server> = servers.collect();
+        for node in &mut nodes {
+            drop(node.child.stdin.take());
+        }
+        let mut stopped = Ok(());
+        for server in nodes.into_iter().chain(coordinator) {
+            stopped = stopped.and(server.stop().await);
+        }
+        let command = locked(&self.command).take();
+        if let Some(mut command) = command
+            && timeout(STOP_WITHIN, &mut command).await.is_err()
+        {
+            command.abort();
+        }
+        stopped
+    }
+}
+
+impl Server {
+    async fn stop(mut self) -> Result<()> {
         drop(self.child.stdin.take());
         if let Ok(ended) = timeout(STOP_WITHIN, self.child.wait()).await {
             let status = ended?;
@@ -99,33 +168,25 @@ impl Server {
     }
 }
 
+/// This program as another one. Ctrl-C at a terminal goes to a whole process group, so it is put into one of its own:
+/// only the demonstration hears it, and stops the others in order.
+fn this_program(program: Program) -> std::io::Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg(program.subcommand()).process_group(0).kill_on_drop(true);
+    Ok(command)
+}
+
+/// What a panic elsewhere left behind is still the list of processes.
+fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The end of a server's log, for a person who wonders what happened.
 fn last_lines(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().rev().take(5).collect();
     let lines: Vec<&str> = lines.into_iter().rev().collect();
     format!(" Its log says:\n{}", lines.join("\n"))
-}
-
-/// Runs a command line of a node or the coordinator to its end; answers its JSON.
-pub(super) async fn command(program: Program, args: &[OsString]) -> Result<Value> {
-    let output = Command::new(std::env::current_exe()?)
-        .arg(program.subcommand())
-        .args(args)
-        .arg("--json")
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .context("A command could not be started.")?;
-    let words: Vec<_> = args.iter().take(2).map(|it| it.to_string_lossy()).collect();
-    let words = words.join(" ");
-    let said = String::from_utf8_lossy(&output.stdout);
-    let value: Option<Value> = serde_json::from_str(said.lines().last().unwrap_or_default()).ok();
-    let noted = String::from_utf8_lossy(&output.stderr);
-    match value {
-        Some(value) if output.status.success() || did_its_work(&value) => Ok(value),
-        value => bail!("The command `{words}` did not succeed: {}", why(value.as_ref(), &noted)),
-    }
 }
 
 /// An import that left something out has done its work, though its code says that something was left out.

@@ -4,13 +4,14 @@ use std::{
     ffi::OsString,
     fmt::Write as _,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use anyhow::{Context as _, Result, bail};
 
 use super::{
     Teller,
-    process::{Program, Server, args, command},
+    process::{Processes, Program, Ready, args},
     state::State,
     summary::{CoordinatorSummary, Summary},
 };
@@ -49,8 +50,8 @@ pub(super) struct Community {
 pub(crate) struct DemoRegion {
     folder: PathBuf,
     pub(super) communities: Vec<Community>,
-    nodes: Vec<Server>,
-    coordinator: Server,
+    processes: Arc<Processes>,
+    coordinator: Ready,
     pub(super) state: State,
 }
 
@@ -59,12 +60,13 @@ impl DemoRegion {
     pub(super) async fn start(
         folder: &Path,
         n_communities: u16,
+        processes: &Arc<Processes>,
         teller: &Teller<'_>,
     ) -> Result<Self> {
         runtime::files::create_private_dir(folder)?;
         let mut state = State::load(folder)?;
         let n_communities = usize::from(n_communities);
-        found(folder, n_communities, &mut state).await?;
+        found(folder, n_communities, &mut state, processes).await?;
         let communities: Vec<Community> = (0..n_communities)
             .zip(&state.communities)
             .map(|(number, id)| Community { id: id.clone(), dir: dir_of(folder, number) })
@@ -72,17 +74,17 @@ impl DemoRegion {
         teller.say(&format!(
             "{n_communities} communities founded, each with its own folder and keys."
         ))?;
-        let coordinator = start_coordinator(folder, &state).await?;
-        let charter = write_charter(folder, &state, Some(&coordinator.ready.grpc))?;
-        let mut nodes = Vec::new();
+        let coordinator = start_coordinator(folder, &state, processes).await?;
+        let charter = write_charter(folder, &state, Some(&coordinator.grpc))?;
         for community in &communities {
             let charter = args!["--charter", &charter, "--log-format", "json"];
-            nodes.push(Server::start(Program::Node, &community.dir, &charter).await?);
+            processes.start(Program::Node, &community.dir, &charter).await?;
         }
         teller.say(&format!(
             "{n_communities} nodes and a coordinator are up, each a process, talking gRPC over pinned TLS."
         ))?;
-        Ok(Self { folder: folder.to_path_buf(), communities, nodes, coordinator, state })
+        let processes = Arc::clone(processes);
+        Ok(Self { folder: folder.to_path_buf(), communities, processes, coordinator, state })
     }
 
     /// The folder of the demonstration.
@@ -92,13 +94,13 @@ impl DemoRegion {
 
     /// Where the coordinator serves HTTP and gRPC to this machine.
     pub(super) fn plain(&self) -> &str {
-        self.coordinator.ready.plain.as_deref().unwrap_or_default()
+        self.coordinator.plain.as_deref().unwrap_or_default()
     }
 
     pub(super) fn coordinator_summary(&self) -> CoordinatorSummary {
         CoordinatorSummary {
             id: self.state.communities.last().cloned().unwrap_or_default(),
-            grpc: self.coordinator.ready.grpc.clone(),
+            grpc: self.coordinator.grpc.clone(),
             plain: self.plain().to_owned(),
         }
     }
@@ -112,13 +114,13 @@ impl DemoRegion {
         let community = self.communities.get(number).context("There is no such community.")?;
         let mut line = words.to_vec();
         line.extend(args!["--dir", &community.dir]);
-        command(Program::Node, &line).await
+        self.processes.command(Program::Node, &line).await
     }
 
     /// Where a person goes from here.
     pub(super) fn where_to_look(&self, summary: &Summary) -> String {
         let program = std::env::args().next().unwrap_or_else(|| "folkmoot".to_owned());
-        let (base, grpc) = (self.plain(), &self.coordinator.ready.grpc);
+        let (base, grpc) = (self.plain(), &self.coordinator.grpc);
         let first = summary.communities.first().map(|it| it.log_url.as_str()).unwrap_or_default();
         let mut text = String::from("\nWhere to look:\n");
         let _ = write!(
@@ -139,15 +141,6 @@ impl DemoRegion {
             write!(text, "\nData and logs: {}\nCtrl-C stops the region.", self.folder.display());
         text
     }
-
-    /// Stops every process: nodes first, so that the coordinator has heard everything.
-    pub(super) async fn stop(self) -> Result<()> {
-        let mut failed = Ok(());
-        for server in self.nodes {
-            failed = failed.and(server.stop().await);
-        }
-        failed.and(self.coordinator.stop().await)
-    }
 }
 
 fn name_of(number: usize) -> String {
@@ -163,7 +156,12 @@ fn coordinator_dir(folder: &Path) -> PathBuf {
 }
 
 /// Founds the communities and, last, the coordinator; a folder that has them is left as it is.
-async fn found(folder: &Path, n_communities: usize, state: &mut State) -> Result<()> {
+async fn found(
+    folder: &Path,
+    n_communities: usize,
+    state: &mut State,
+    processes: &Processes,
+) -> Result<()> {
     let n_founded = state.communities.len();
     if n_founded == n_communities + 1 {
         return Ok(());
@@ -178,10 +176,11 @@ async fn found(folder: &Path, n_communities: usize, state: &mut State) -> Result
     own(folder, state)?;
     let mut founded = Vec::new();
     for number in 0..n_communities {
-        founded.push(init(Program::Node, &dir_of(folder, number), &name_of(number)).await?);
+        let (dir, name) = (dir_of(folder, number), name_of(number));
+        founded.push(init(processes, Program::Node, &dir, &name).await?);
     }
-    founded
-        .push(init(Program::Coordinator, &coordinator_dir(folder), "Tidewater coordinator").await?);
+    let (dir, name) = (coordinator_dir(folder), "Tidewater coordinator");
+    founded.push(init(processes, Program::Coordinator, &dir, name).await?);
     state.communities = founded;
     state.save()
 }
@@ -199,19 +198,19 @@ fn own(folder: &Path, state: &State) -> Result<()> {
     state.save()
 }
 
-async fn init(program: Program, dir: &Path, name: &str) -> Result<String> {
+async fn init(processes: &Processes, program: Program, dir: &Path, name: &str) -> Result<String> {
     if dir.exists() {
         // Left by a run that was cut off before it noted anything.
         std::fs::remove_dir_all(dir)
             .with_context(|| format!("{} cannot be emptied.", dir.display()))?;
     }
-    let made = command(program, &args!["init", "--dir", dir, "--network", NETWORK, "--name", name])
-        .await?;
+    let line = args!["init", "--dir", dir, "--network", NETWORK, "--name", name];
+    let made = processes.command(program, &line).await?;
     let id = made.get("community").and_then(serde_json::Value::as_str);
     Ok(id.context("`init` did not say which community it founded.")?.to_owned())
 }
 
-async fn start_coordinator(folder: &Path, state: &State) -> Result<Server> {
+async fn start_coordinator(folder: &Path, state: &State, processes: &Processes) -> Result<Ready> {
     let charter = write_charter(folder, state, None)?;
     let config = folder.join("coordinator.toml");
     let n_allowed = 2 * state.communities.len() + 64;
@@ -220,14 +219,18 @@ async fn start_coordinator(folder: &Path, state: &State) -> Result<Server> {
     );
     runtime::files::write_private_file(&config, text.as_bytes())?;
     let line = args!["--charter", &charter, "--config", &config, "--log-format", "json"];
-    Server::start(Program::Coordinator, &coordinator_dir(folder), &line).await
+    processes.start(Program::Coordinator, &coordinator_dir(folder), &line).await
 }
+
+/// The region's invented OCDS prefix; nobody registered it.
+const OCID_PREFIX: &str = "ocds-0demo0";
 
 /// Writes the charter, with the coordinator's address once it is known.
 fn write_charter(folder: &Path, state: &State, address: Option<&str>) -> Result<PathBuf> {
     let path = folder.join("charter.toml");
     let (coordinator, founders) = state.communities.split_last().context("Nothing is founded.")?;
-    let mut text = format!("network = \"{NETWORK}\"\nname = \"{REGION}\"\n");
+    let mut text =
+        format!("network = \"{NETWORK}\"\nname = \"{REGION}\"\nocid_prefix = \"{OCID_PREFIX}\"\n");
     let _ = write!(text, "\n[[coordinators]]\nid = \"{coordinator}\"\n");
     if let Some(address) = address {
         let _ = writeln!(text, "address = \"{address}\"");
@@ -268,7 +271,8 @@ mod tests {
         let kept = tempfile::tempdir().expect("a folder");
         let mut state = State::load(kept.path()).expect("no state");
         state.communities = vec![String::from("fm1"); 6];
-        let refused = found(kept.path(), 8, &mut state).await.expect_err("five are here");
+        let refused = found(kept.path(), 8, &mut state, &Processes::default()).await;
+        let refused = refused.expect_err("five are here");
         let expected = format!("{} holds a region of 5 communities.", kept.path().display());
         assert!(refused.to_string().starts_with(&expected), "{refused}");
     }

@@ -5,7 +5,10 @@
 
 use std::path::PathBuf;
 
-use runtime::telemetry::LogFormat;
+use runtime::{
+    address::{ListenAddress, PlainAddress},
+    telemetry::LogFormat,
+};
 use serde::{Deserialize, Serialize};
 
 /// The configuration. Every key has a default but `charter`.
@@ -13,9 +16,9 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Where gRPC and HTTP are served over TLS: `host:port`; port 0 takes a free one.
-    pub listen: String,
+    pub listen: ListenAddress,
     /// Where the same is served without TLS, to this machine only; off when absent.
-    pub plain: Option<String>,
+    pub plain: Option<PlainAddress>,
     /// The address that others reach this process under, such as `https://node.example:7443`, for links in feeds.
     pub public_url: Option<String>,
     /// The charter file of the region.
@@ -56,7 +59,7 @@ pub struct WebConfig {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            listen: "0.0.0.0:7443".to_owned(),
+            listen: ListenAddress::everywhere(7443),
             plain: None,
             public_url: None,
             charter: None,

@@ -4,10 +4,16 @@
 //! Host::open ─▶ (the program adds its services, pages and tasks) ─▶ Host::serve ─▶ stop, drain, end
 //! ```
 
+mod disk;
+mod health;
+
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, extract::Request, http::StatusCode, response::IntoResponse as _};
-use proto::v1::replication_service_server::ReplicationServiceServer;
+use proto::v1::{
+    log_service_server::LogServiceServer, region_service_server::RegionServiceServer,
+    replication_service_server::ReplicationServiceServer,
+};
 use runtime::{
     clock::{Clock, SystemClock},
     files::DirLock,
@@ -18,9 +24,10 @@ use runtime::{
     telemetry::{Metrics, TelemetryError},
 };
 use tokio::net::TcpListener;
-use tonic::service::RoutesBuilder;
+use tonic::{server::NamedService, service::RoutesBuilder};
 use transport::{Limits, ServerTls, TlsSetupError, WebCertificate};
 
+use self::health::GrpcHealth;
 use crate::{
     charter::{CharterFile, CharterFileError},
     config::Config,
@@ -114,7 +121,7 @@ impl Host {
         let metrics = Metrics::install()?;
         let peer = Peer::open(&folder, charter, role, clock).await?;
         let tasks = Supervisor::new(StopSignal::on_signals()?);
-        let health = Health::starting(["ports"]);
+        let health = Health::starting(["ports", disk::PART], tasks.stop_signal());
         Ok(Self { peer, health, metrics, tasks, config, role, folder, lock })
     }
 
@@ -130,26 +137,26 @@ impl Host {
         &self.config
     }
 
-    /// Serves until the stop: the services of every peer, those that `services` adds, and `pages`.
+    /// Serves until the stop: the services of every peer, those that `services` adds and names, and `pages`.
     ///
     /// # Errors
     ///
     /// [`HostError::Listen`] if a port is taken; [`HostError::Task`] if something failed on the way.
     pub async fn serve(
         mut self,
-        services: impl FnOnce(&mut RoutesBuilder),
+        services: impl FnOnce(&mut RoutesBuilder) -> &'static [&'static str],
         pages: Router,
         manner: Manner,
     ) -> Result<(), HostError> {
-        let app = self.app(services, pages).await?;
+        let app = self.app(services, pages)?;
         let tls = ServerTls::new(&self.peer.keys().transport, self.web_certificate()?)?;
-        let (listener, grpc) = listen(&self.config.listen).await?;
+        let (listener, grpc) = listen(self.config.listen.as_str()).await?;
         let limits = self.limits();
         let stop = self.tasks.stop_signal();
         let mut ready =
             ReadyLine::new().with("community", self.peer.community()).with("grpc", grpc);
         if let Some(address) = &self.config.plain {
-            let (listener, plain) = listen(address).await?;
+            let (listener, plain) = listen(address.as_str()).await?;
             ready = ready.with("plain", plain);
             let served =
                 transport::serve_plain(listener, app.clone(), limits.clone(), stop.stopped());
@@ -160,7 +167,8 @@ impl Host {
         self.health.ready("ports");
         tracing::info!(community = %self.peer.community(), %grpc, "serving");
         if manner.ready_line {
-            ready.print()?;
+            // A task, so that a parent who is gone already ends the process in order.
+            self.tasks.spawn_finite("ready line", async move { ready.print() });
         }
         if manner.with_parent {
             self.tasks.spawn_finite("parent's pipe", async move {
@@ -189,6 +197,8 @@ impl Host {
             Ok::<(), std::convert::Infallible>(())
         });
         self.tasks.spawn("clock", until(stop.clone(), self.peer.clone().keep_time()));
+        let (store, health) = (self.peer.store().clone(), self.health.clone());
+        self.tasks.spawn("disk", until(stop.clone(), disk::follow(store, health)));
         let upkeep = self.metrics.clone().upkeep(stop.clone());
         self.tasks.spawn("metrics", async move {
             upkeep.await;
@@ -202,13 +212,11 @@ impl Host {
         }
     }
 
-    async fn app(
+    fn app(
         &self,
-        services: impl FnOnce(&mut RoutesBuilder),
+        services: impl FnOnce(&mut RoutesBuilder) -> &'static [&'static str],
         pages: Router,
     ) -> Result<Router, HostError> {
-        let (reporter, health) = tonic_health::server::health_reporter();
-        reporter.set_serving::<ReplicationServiceServer<Peer>>().await;
         let describe = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
@@ -216,11 +224,16 @@ impl Host {
         };
         let mut routes = RoutesBuilder::default();
         routes
-            .add_service(health)
             .add_service(describe().build_v1().map_err(|_error| HostError::Reflection)?)
             .add_service(describe().build_v1alpha().map_err(|_error| HostError::Reflection)?);
         add_services(&self.peer, &mut routes);
-        services(&mut routes);
+        let mut names = vec![
+            <ReplicationServiceServer<Peer> as NamedService>::NAME,
+            <LogServiceServer<Peer> as NamedService>::NAME,
+            <RegionServiceServer<Peer> as NamedService>::NAME,
+        ];
+        names.extend(services(&mut routes));
+        routes.add_service(GrpcHealth::server(self.health.clone(), names));
         let grpc = routes.routes().into_axum_router().reset_fallback();
         Ok(log_pages(self.peer.clone())
             .merge(operator_pages(self.health.clone(), self.metrics.clone()))

@@ -25,6 +25,8 @@ pub enum Exit {
     Config = 5,
     /// 6: something was verified and does not hold.
     Verification = 6,
+    /// 130: stopped by Ctrl-C before it was done, as shells say it.
+    Interrupted = 130,
 }
 
 impl Exit {
@@ -103,8 +105,9 @@ mod tests {
             Exit::Unavailable,
             Exit::Config,
             Exit::Verification,
+            Exit::Interrupted,
         ];
 
-        assert_eq!(all.map(Exit::code), [0, 1, 2, 3, 4, 5, 6]);
+        assert_eq!(all.map(Exit::code), [0, 1, 2, 3, 4, 5, 6, 130]);
     }
 }

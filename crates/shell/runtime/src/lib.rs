@@ -1,4 +1,4 @@
-//! What every Folkmoot process needs around its work: configuration, logs and metrics, the clock,
+//! What every Folkmoot process needs around its work: configuration, addresses, logs and metrics, the clock,
 //! private files, health, and an orderly start and stop.
 //!
 //! ```text
@@ -9,6 +9,7 @@
 //!
 //! Nothing here knows what a node or a coordinator does.
 
+pub mod address;
 pub mod clock;
 pub mod config;
 pub mod exit;

@@ -10,7 +10,11 @@ use std::{
     process::{Child, ChildStdout, Command, ExitStatus, Stdio},
 };
 
-use runtime::{exit::Exit, stop::StopSignal};
+use runtime::{
+    exit::Exit,
+    stop::{ONE_REQUEST, StopSignal},
+};
+use tokio::signal::unix::{SignalKind, signal};
 
 #[test]
 fn a_first_signal_lets_the_process_finish() {
@@ -26,8 +30,21 @@ fn a_first_signal_lets_the_process_finish() {
 }
 
 #[test]
-fn a_second_signal_ends_the_process_at_once() {
-    let mut process = Process::start("hangs");
+fn a_second_signal_within_a_second_changes_nothing() {
+    let mut process = Process::start("hears a second at once");
+    process.reads("listening");
+    process.send("TERM");
+    process.reads("stopping");
+
+    process.send("INT");
+
+    process.reads("heard it and went on");
+    assert!(process.end().success());
+}
+
+#[test]
+fn a_second_signal_a_second_later_ends_the_process_at_once() {
+    let mut process = Process::start("hears a second later");
     process.reads("listening");
     process.send("TERM");
     process.reads("stopping");
@@ -37,18 +54,31 @@ fn a_second_signal_ends_the_process_at_once() {
     assert_eq!(process.end().code(), Some(i32::from(Exit::Failed.code())));
 }
 
-/// What the other tests start in a process of its own; alone it is nothing.
-#[tokio::test]
+/// What the other tests start in a process of its own; alone it is nothing. Its time stands still,
+/// save where it moves it.
+#[tokio::test(start_paused = true)]
 #[ignore = "started by the other tests"]
 async fn child() {
     let Ok(part) = std::env::var("SIGNALS_CHILD") else { return };
     let stop = StopSignal::on_signals().expect("signals");
+    let mut interrupted = signal(SignalKind::interrupt()).expect("signals");
     println!("\nlistening");
     stop.stopped().await;
+    if part == "hears a second later" {
+        tokio::time::advance(ONE_REQUEST).await;
+    }
     println!("stopping");
-    if part == "hangs" {
+    if part == "finishes" {
+        return;
+    }
+    interrupted.recv().await;
+    // The same wake-up reached the signal's own task; here it gets its turn.
+    tokio::task::yield_now().await;
+    tokio::task::yield_now().await;
+    if part == "hears a second later" {
         std::future::pending::<()>().await;
     }
+    println!("heard it and went on");
 }
 
 struct Process {

@@ -17,6 +17,7 @@ mod tree;
 use std::{
     fmt, fs, io,
     path::{Path, PathBuf},
+    str::FromStr,
 };
 
 use serde::de::DeserializeOwned;
@@ -39,6 +40,8 @@ pub enum Place {
     },
     /// In an environment variable of this name.
     Environment(String),
+    /// In this option of the command line, such as `--listen`.
+    Option(&'static str),
     /// Nowhere: it is missing, or made up of several.
     Nowhere,
 }
@@ -129,6 +132,7 @@ impl fmt::Display for Place {
         match self {
             Self::File { path, line } => write!(f, " in {}, line {line}", path.display()),
             Self::Environment(variable) => write!(f, " in the environment variable {variable}"),
+            Self::Option(option) => write!(f, " in the option {option}"),
             Self::Nowhere => Ok(()),
         }
     }
@@ -164,6 +168,23 @@ pub fn load<T: DeserializeOwned>(
         }
     }
     T::deserialize(Reader(root)).map_err(|trouble| explain(*trouble, path, env_prefix))
+}
+
+/// Reads a setting of this key from an option of the command line, which stands above file and
+/// environment.
+///
+/// # Errors
+///
+/// [`ConfigError::WrongValue`] if `given` is no `T`.
+pub fn from_option<T>(key: &str, option: &'static str, given: &str) -> Result<T, ConfigError>
+where
+    T: FromStr<Err: fmt::Display>,
+{
+    given.parse().map_err(|error: T::Err| ConfigError::WrongValue {
+        key: key.to_owned(),
+        place: Place::Option(option),
+        problem: error.to_string(),
+    })
 }
 
 /// This process's environment. Variables that are not Unicode cannot be ours and are left out.

@@ -3,7 +3,10 @@ use std::net::SocketAddr;
 use serde::Deserialize;
 
 use super::*;
-use crate::telemetry::LogFormat;
+use crate::{
+    address::{ListenAddress, PlainAddress},
+    telemetry::LogFormat,
+};
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -205,6 +208,36 @@ fn a_wrong_value_is_told_with_its_key_and_place() {
         in_environment,
         "`n_workers` is wrong in the environment variable FOLKMOOT_NODE__N_WORKERS: \
          invalid type: string \"many\", expected u16."
+    );
+}
+
+#[test]
+fn an_address_that_cannot_be_listened_on_is_told_with_its_key_place_and_form() {
+    #[derive(Debug, Deserialize)]
+    #[expect(dead_code, reason = "only whether it can be read is of interest")]
+    struct Ports {
+        listen: ListenAddress,
+        plain: Option<PlainAddress>,
+    }
+    let told = |plain: &str| {
+        let variables = [("P__LISTEN", "0.0.0.0:7443"), ("P__PLAIN", plain)];
+        load::<Ports>(None, "P", variables.map(|(name, value)| (name.to_owned(), value.to_owned())))
+    };
+
+    let refused = told("0.0.0.0:8080").expect_err("anybody could read it").to_string();
+    let option = from_option::<ListenAddress>("listen", "--listen", "nonsense");
+
+    assert!(told("127.0.0.1:8080").is_ok());
+    assert_eq!(
+        refused,
+        "`plain` is wrong in the environment variable P__PLAIN: `0.0.0.0:8080` may be reached from \
+         other machines, and this port has no encryption; expected an address of this machine \
+         only, such as 127.0.0.1:8080."
+    );
+    assert_eq!(
+        option.expect_err("no address").to_string(),
+        "`listen` is wrong in the option --listen: `nonsense` has no port; expected host:port, \
+         such as 0.0.0.0:7443 (port 0 takes a free one)."
     );
 }
 
