@@ -16,7 +16,7 @@ use peer::Peer;
 use proto::v1;
 use record::{CommunityId, RecordId, UnixMillis};
 use runtime::stop::StopSignal;
-use store::{Commit, Position, StoreError};
+use store::{Commit, FeedItem, Position, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
 
 use crate::{
@@ -118,25 +118,36 @@ impl Feed {
                     if commit.n_items == 0 {
                         continue;
                     }
+                    if commit.items.first().is_some_and(|item| item.seq == seq + 1) {
+                        seq = self.tell(self.render(&commit.items, None).await?).unwrap_or(seq);
+                        continue;
+                    }
                 }
                 Err(broadcast::error::RecvError::Lagged(_)) => self.read_checkpoint().await?,
                 Err(broadcast::error::RecvError::Closed) => return Err(StoreError::Closing),
             }
             loop {
                 let page = self.read(Reached { seq, ..Reached::default() }).await?;
-                let Some(last) = page.last() else { break };
-                seq = last.item.seq;
-                page.iter().for_each(|told| metrics::item_live(&told.item.kind));
-                // Nobody listening is no fault.
-                let _ = self.shared.ring.send(page);
+                let Some(last) = self.tell(page) else { break };
+                seq = last;
             }
         }
     }
 
+    /// Hands a page to the subscribers; the number of its last item.
+    fn tell(&self, page: Page) -> Option<i64> {
+        let last = page.last()?.item.seq;
+        page.iter().for_each(|told| metrics::item_live(&told.item.kind));
+        // Nobody listening is no fault.
+        let _ = self.shared.ring.send(page);
+        Some(last)
+    }
+
     fn take_checkpoint(&self, commit: &Commit) {
         let own = self.peer().own_log();
-        if let Some(head) = commit.heads.iter().find(|head| head.log == own) {
-            self.hear_of(head.size, Arc::clone(&head.checkpoint));
+        let head = commit.heads.iter().find(|row| row.name == own);
+        if let Some((size, note)) = head.and_then(|row| row.checkpoint.clone()) {
+            self.hear_of(size, note.into());
         }
     }
 
@@ -170,9 +181,18 @@ impl Feed {
         let mut rows = store.items_after(after.position, after.seq, PAGE_ITEMS + 1).await?;
         let is_cut = u32::try_from(rows.len()).is_ok_and(|n_rows| PAGE_ITEMS < n_rows);
         let following = if is_cut { rows.pop() } else { None };
+        self.render(&rows, following.as_ref()).await
+    }
+
+    /// Items with their words.
+    async fn render(
+        &self,
+        rows: &[FeedItem],
+        following: Option<&FeedItem>,
+    ) -> Result<Page, StoreError> {
         let mut known: BTreeMap<RecordId, Words> = BTreeMap::new();
         let mut page = Vec::with_capacity(rows.len());
-        for item in read_items(&rows, following.as_ref())? {
+        for item in read_items(rows, following)? {
             let words = match known.entry(item.case) {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(new) => new.insert(self.shared.words.of_case(item.case).await?),

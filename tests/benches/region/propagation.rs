@@ -111,7 +111,7 @@ async fn until_held(
     log: LogName,
 ) -> Result<()> {
     let held = async {
-        while !commits.recv().await?.heads.iter().any(|head| head.log == log) {}
+        while !commits.recv().await?.heads.iter().any(|head| head.name == log) {}
         Ok(())
     };
     timeout(PATIENCE, held).await.context("the record came")?

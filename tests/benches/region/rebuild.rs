@@ -129,7 +129,7 @@ async fn until_held(site: &Site, expected: &[(LogName, Frontier)]) -> Result<()>
 async fn until_grown(commits: &mut broadcast::Receiver<Arc<Commit>>, log: LogName) -> Result<()> {
     loop {
         match commits.recv().await {
-            Ok(commit) if commit.heads.iter().any(|head| head.log == log) => return Ok(()),
+            Ok(commit) if commit.heads.iter().any(|head| head.name == log) => return Ok(()),
             Ok(_) => {}
             Err(broadcast::error::RecvError::Lagged(_)) => return Ok(()),
             Err(broadcast::error::RecvError::Closed) => bail!("the store closed"),

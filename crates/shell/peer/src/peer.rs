@@ -322,20 +322,12 @@ impl Peer {
         let mut commits = self.store().commits();
         loop {
             let logs = match commits.recv().await {
-                Ok(commit) => {
-                    let mut logs = Vec::with_capacity(commit.heads.len());
-                    for head in &commit.heads {
-                        if let Some(row) = self.store().log(head.log).await? {
-                            logs.push(row);
-                        }
-                    }
-                    logs
-                }
-                Err(broadcast::error::RecvError::Lagged(_)) => self.store().logs().await?,
+                Ok(commit) => self.all_held(&commit.heads),
+                Err(broadcast::error::RecvError::Lagged(_)) => self.held_logs().await?,
                 Err(broadcast::error::RecvError::Closed) => return Ok(()),
             };
             // Nobody listening is no fault.
-            let _ = self.shared.grown.send(Arc::new(self.all_held(&logs)));
+            let _ = self.shared.grown.send(Arc::new(logs));
         }
     }
 
@@ -454,7 +446,7 @@ fn store_config(
         region: RegionView {
             region: charter.region,
             members: charter.founders.iter().map(|seat| seat.id).collect(),
-            ocid_prefix: None,
+            ocid_prefix: charter.ocid_prefix.clone(),
         },
         coordinators: charter.coordinators.iter().map(|seat| seat.id).collect(),
         n_receipts: usize::try_from(charter.charter.receipts_needed()).unwrap_or(1),

@@ -12,10 +12,16 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use proto::v1;
-use record::limits::{MAX_BATCH_BYTES, MAX_BATCH_RECORDS};
+use record::{
+    CommunityId,
+    limits::{MAX_BATCH_BYTES, MAX_BATCH_RECORDS},
+};
 use replica::{Ack, Exchange, Frame, HeldLog, Input, Output, RawRecord};
 use store::{Accepted, BatchLimits, Incoming, StoreError};
-use tokio::sync::{broadcast, mpsc};
+use tokio::{
+    sync::{broadcast, mpsc},
+    task::JoinSet,
+};
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::Status;
 
@@ -29,6 +35,9 @@ use crate::{
 const SHORT_QUEUE: usize = 4;
 /// A queue longer than this belongs to a peer that sends and never reads.
 const MAX_QUEUE: usize = 4 * 1024;
+
+/// Acks of one stream whose cosignatures are being kept at one time.
+const MAX_KEEPING: usize = 16;
 
 /// Why a stream ended.
 #[derive(Debug, thiserror::Error)]
@@ -111,6 +120,7 @@ pub async fn run(
         answers,
         queue: VecDeque::new(),
         loaded: VecDeque::new(),
+        keeping: JoinSet::new(),
     };
     stream.carry_out(first).await?;
     loop {
@@ -158,6 +168,8 @@ struct ReplicationStream<'a> {
     queue: VecDeque<Frame>,
     /// Batches that wait until the queue is short.
     loaded: VecDeque<Input>,
+    /// Cosignatures on their way into the store.
+    keeping: JoinSet<()>,
 }
 
 impl ReplicationStream<'_> {
@@ -205,7 +217,7 @@ impl ReplicationStream<'_> {
                 Output::Store(batch) => self.store(batch).await?,
                 Output::Evidence(evidence) => self.peer.file_evidence(evidence).await?,
                 Output::Acked { log, size, cosignatures } => {
-                    self.on_acked(Ack { log, size, cosignatures }).await?;
+                    self.on_acked(Ack { log, size, cosignatures }).await;
                 }
                 Output::Refused(refusal) => {
                     let community = self.remote.community;
@@ -291,53 +303,51 @@ impl ReplicationStream<'_> {
     }
 
     /// The other side holds a log of ours: notes how far, and keeps its cosignature once that verifies.
-    async fn on_acked(&self, ack: Ack) -> Result<(), StreamEnd> {
-        let Ack { log, size, cosignatures } = ack;
-        let is_own = log == self.peer.own_log();
-        if is_own {
-            let at_least =
-                |link: &mut crate::links::LinkState| link.acked_size = link.acked_size.max(size);
-            self.peer.links().update(self.remote.community, at_least);
+    /// Records go on meanwhile: they do not wait for a cosignature.
+    async fn on_acked(&mut self, ack: Ack) {
+        let (community, size) = (self.remote.community, ack.size);
+        if ack.log == self.peer.own_log() {
+            self.peer.links().update(community, |link| link.acked_size = link.acked_size.max(size));
         }
-        let verified = self.verified_lines(log, size, cosignatures).await?;
-        if verified.is_empty() {
-            return Ok(());
+        if MAX_KEEPING <= self.keeping.len() {
+            self.keeping.join_next().await;
         }
-        self.peer.store().add_cosignatures(log, size, verified).await?;
-        if is_own {
-            let at_least = |link: &mut crate::links::LinkState| {
-                link.cosigned_size = link.cosigned_size.max(size)
-            };
-            self.peer.links().update(self.remote.community, at_least);
-        }
-        Ok(())
+        let (peer, mirror_key) = (self.peer.clone(), self.remote.mirror_key.clone());
+        self.keeping.spawn(async move {
+            if let Err(error) = keep_cosignatures(peer, (community, mirror_key), ack).await {
+                tracing::warn!(%community, %error, "cosignatures were not kept; the next ack brings newer ones");
+            }
+        });
     }
+}
 
-    /// Those of the lines that are this peer's own cosignature on the checkpoint of this size.
-    async fn verified_lines(
-        &self,
-        log: record::LogName,
-        size: u64,
-        lines: Vec<String>,
-    ) -> Result<Vec<String>, StreamEnd> {
-        let row = self.peer.store().log(log).await?;
-        let Some((_, note)) = row.and_then(|it| it.checkpoint).filter(|(held, _)| *held == size)
-        else {
-            return Ok(Vec::new());
-        };
-        let Ok(note) = tlog::Note::parse(&note) else { return Ok(Vec::new()) };
-        let verifies = |line: &String| {
-            tlog::NoteSignature::parse_line(line).is_ok_and(|line| {
-                tlog::verify_cosignature(note.text(), &line, &self.remote.mirror_key).is_ok()
-            })
-        };
-        let (good, bad): (Vec<_>, Vec<_>) = lines.into_iter().partition(verifies);
-        if !bad.is_empty() {
-            let community = self.remote.community;
-            tracing::warn!(%community, n_lines = bad.len(), "an ack came with cosignatures that do not verify; they were left out");
-        }
-        Ok(good)
+/// Keeps the cosignatures of an ack that are this peer's own, on the checkpoint of that size.
+async fn keep_cosignatures(
+    peer: Peer,
+    (community, mirror_key): (CommunityId, tlog::VerifierKey),
+    Ack { log, size, cosignatures }: Ack,
+) -> Result<(), StoreError> {
+    let row = peer.store().log(log).await?;
+    let newest = row.and_then(|it| it.checkpoint).filter(|(held, _)| *held == size);
+    let Some(note) = newest.and_then(|(_, note)| tlog::Note::parse(&note).ok()) else {
+        return Ok(());
+    };
+    let verifies = |line: &String| {
+        tlog::NoteSignature::parse_line(line)
+            .is_ok_and(|line| tlog::verify_cosignature(note.text(), &line, &mirror_key).is_ok())
+    };
+    let (good, bad): (Vec<_>, Vec<_>) = cosignatures.into_iter().partition(verifies);
+    if !bad.is_empty() {
+        tracing::warn!(%community, n_lines = bad.len(), "an ack came with cosignatures that do not verify; they were left out");
     }
+    if good.is_empty() {
+        return Ok(());
+    }
+    peer.store().add_cosignatures(log, size, good).await?;
+    if log == peer.own_log() {
+        peer.links().update(community, |link| link.cosigned_size = link.cosigned_size.max(size));
+    }
+    Ok(())
 }
 
 fn raw(record: store::StoredRecord) -> RawRecord {

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use record::{Header, LogName, VerifiedRecord};
-use sqlx::{AssertSqlSafe, Sqlite, query::Query, sqlite::SqliteArguments};
 use tlog::{Checkpoint, Frontier, Note, NoteSignature, cosign};
 
 use crate::{
     error::StoreError,
     logs::{LogRow, place_of},
-    proofs, register, rows,
-    writer::{CommittedHead, Scope},
+    proofs, register,
+    transaction::Value,
+    writer::Scope,
 };
 
 /// Records that continue a log, verified by `replica` against a signed checkpoint.
@@ -50,7 +50,7 @@ pub(crate) async fn accept(
     incoming: Incoming,
 ) -> Result<Accepted, StoreError> {
     let Incoming { log, start, mut records, frontier, checkpoint, completes, identity } = incoming;
-    let tail = scope.tails.get(scope.tx, log).await?;
+    let tail = scope.tails.get(&mut scope.tx, log).await?;
     let held = tail.map(|it| it.row.clone());
     let size = held.as_ref().map_or(0, |it| it.frontier.size());
     if frontier.size() <= size {
@@ -67,7 +67,7 @@ pub(crate) async fn accept(
         true => Some(Completed::of(scope, held.as_ref(), &frontier, &checkpoint)?),
         false => None,
     };
-    let known = scope.tails.get_or_begin(scope.tx, log, identity.as_deref()).await?;
+    let known = scope.tails.get_or_begin(&mut scope.tx, log, identity.as_deref()).await?;
     if let Some(bundle) = identity.filter(|it| known.row.identity.as_ref() != Some(it)) {
         set_identity(scope, log, bundle).await?;
     }
@@ -90,7 +90,8 @@ async fn compare(
         None => true,
         Some(row) if row.frontier.size() == frontier.size() => row.frontier == *frontier,
         Some(row) => {
-            proofs::root_at(scope.tx, row.log_no, frontier.size()).await? == frontier.root()
+            let db = scope.tx.connection().await?;
+            proofs::root_at(db, row.log_no, frontier.size()).await? == frontier.root()
         }
     };
     if same { Ok(()) } else { Err(StoreError::other_tree(frontier.size())) }
@@ -167,16 +168,13 @@ impl Completed {
     async fn keep(self, scope: &mut Scope<'_>, log: LogName) -> Result<Accepted, StoreError> {
         let Self { checkpoint: Checkpoint { size, root, .. }, note, ours, is_news, is_newer } =
             self;
-        let held = &scope.tails.get_or_begin(scope.tx, log, None).await?.row;
-        let frontier = held.frontier.clone();
+        let held = &scope.tails.get_or_begin(&mut scope.tx, log, None).await?.row;
         let accepted = Accepted {
-            size: frontier.size(),
+            size: held.frontier.size(),
             cosignatures: ours.iter().map(NoteSignature::render_line).collect(),
         };
         if is_news {
-            store_checkpoint(scope, log, size, &note).await?;
-            let head = CommittedHead { log, frontier, size, checkpoint: note.into() };
-            scope.group.heads.insert(log, head);
+            keep_checkpoint(scope, log, size, note).await?;
         }
         if is_newer {
             scope.group.received.insert(log, (size, root));
@@ -228,37 +226,27 @@ pub(crate) async fn add_cosignatures(
         .iter()
         .map(|line| NoteSignature::parse_line(line).map_err(malformed))
         .collect::<Result<_, _>>()?;
-    let Some(tail) = scope.tails.get(scope.tx, log).await? else { return Ok(()) };
+    let Some(tail) = scope.tails.get(&mut scope.tx, log).await? else { return Ok(()) };
     let Some((held_size, note)) = tail.row.checkpoint.clone() else { return Ok(()) };
     if held_size != size {
         return Ok(());
     }
-    let frontier = tail.row.frontier.clone();
     let note = Note::parse(&note).ok().ok_or(StoreError::Damaged { what: "a checkpoint" })?;
     let signed = with_lines(&note, lines.iter().chain(note.signatures()))?;
-    store_checkpoint(scope, log, size, &signed).await?;
-    let head = CommittedHead { log, frontier, size, checkpoint: signed.into() };
-    scope.group.heads.insert(log, head);
-    Ok(())
+    keep_checkpoint(scope, log, size, signed).await
 }
 
 /// Makes a note the newest checkpoint of a log.
-pub(crate) async fn store_checkpoint(
+pub(crate) async fn keep_checkpoint(
     scope: &mut Scope<'_>,
     log: LogName,
     size: u64,
-    note: &[u8],
+    note: Vec<u8>,
 ) -> Result<(), StoreError> {
-    let tail = scope.tails.get_or_begin(scope.tx, log, None).await?;
-    tail.row.checkpoint = Some((size, note.to_vec()));
-    let log_no = tail.row.log_no;
-    sqlx::query("UPDATE logs SET checkpoint = $2, checkpoint_size = $3 WHERE log_no = $1")
-        .bind(log_no)
-        .bind(note.to_vec())
-        .bind(rows::to_i64(size)?)
-        .execute(&mut *scope.tx)
-        .await
-        .map_err(StoreError::storage("storing a checkpoint"))?;
+    let tail = scope.tails.get_or_begin(&mut scope.tx, log, None).await?;
+    tail.row.checkpoint = Some((size, note));
+    scope.group.changed.insert(log);
+    scope.group.heads.insert(log);
     Ok(())
 }
 
@@ -268,18 +256,12 @@ pub(crate) async fn set_identity(
     log: LogName,
     bundle: Vec<u8>,
 ) -> Result<(), StoreError> {
-    let Some(tail) = scope.tails.get(scope.tx, log).await? else {
+    let Some(tail) = scope.tails.get(&mut scope.tx, log).await? else {
         return Err(StoreError::NotFound { what: format!("log of {}", log.community) });
     };
     tail.row.identity = Some(bundle.clone());
-    let log_no = tail.row.log_no;
-    sqlx::query("UPDATE logs SET identity = $2 WHERE log_no = $1")
-        .bind(log_no)
-        .bind(bundle)
-        .execute(&mut *scope.tx)
-        .await
-        .map_err(StoreError::storage("keeping an identity"))?;
-    Ok(())
+    let values = [bundle.into(), tail.row.log_no.into()];
+    scope.tx.write("UPDATE logs SET identity = ? WHERE log_no = ?", values).await
 }
 
 /// Rows in one INSERT: past this the statement's own cost no longer shows.
@@ -292,20 +274,12 @@ pub(crate) async fn store_records(
     records: Vec<VerifiedRecord>,
     pending: Option<Vec<u8>>,
 ) -> Result<(), StoreError> {
-    let storage = StoreError::storage("storing records");
-    let tail = scope.tails.get_or_begin(scope.tx, log, None).await?;
+    let tail = scope.tails.get_or_begin(&mut scope.tx, log, None).await?;
     let (log_no, first) = (tail.row.log_no, tail.row.frontier.size());
     let leaves: Vec<_> = records.iter().map(|record| record.id().leaf()).collect();
-    tail.grow(scope.tx, &leaves).await?;
-    let frontier = tail.row.frontier.to_bytes();
-    tail.row.pending.clone_from(&pending);
-    sqlx::query("UPDATE logs SET frontier = $2, pending = $3 WHERE log_no = $1")
-        .bind(log_no)
-        .bind(frontier)
-        .bind(pending)
-        .execute(&mut *scope.tx)
-        .await
-        .map_err(&storage)?;
+    tail.grow(&mut scope.tx, &leaves).await?;
+    tail.row.pending = pending;
+    scope.group.changed.insert(log);
     for (index, record) in (first..).zip(&records) {
         register::note(scope, place_of(log_no, index)?, record).await?;
     }
@@ -313,12 +287,9 @@ pub(crate) async fn store_records(
     let mut records = records.into_iter();
     while 0 < records.len() {
         let n_rows = rows_in_next(records.len());
-        let mut insert = insert_of(n_rows);
-        for record in records.by_ref().take(n_rows) {
-            insert = bind_record(insert, place, record);
-            place += 1;
-        }
-        insert.execute(&mut *scope.tx).await.map_err(&storage)?;
+        let values = (place..).zip(records.by_ref().take(n_rows)).flat_map(row_of);
+        scope.tx.write(&insert_of(n_rows), values).await?;
+        place = place.saturating_add(i64::try_from(n_rows).unwrap_or(i64::MAX));
     }
     Ok(())
 }
@@ -329,23 +300,19 @@ fn rows_in_next(n_left: usize) -> usize {
     ROWS_PER_INSERT.min(largest)
 }
 
-fn insert_of<'q>(n_rows: usize) -> Query<'q, Sqlite, SqliteArguments> {
+fn insert_of(n_rows: usize) -> String {
     let mut sql =
         String::from("INSERT INTO records (place, header, salt, payload) VALUES (?, ?, ?, ?)");
     for _ in 1..n_rows {
         sql.push_str(", (?, ?, ?, ?)");
     }
-    sqlx::query(AssertSqlSafe(sql))
+    sql
 }
 
-fn bind_record(
-    insert: Query<'_, Sqlite, SqliteArguments>,
-    place: i64,
-    record: VerifiedRecord,
-) -> Query<'_, Sqlite, SqliteArguments> {
+fn row_of((place, record): (i64, VerifiedRecord)) -> [Value; 4] {
     let (_, header_bytes, content) = record.into_parts();
     let (salt, payload) = content.map(|it| (it.salt.0.to_vec(), it.payload)).unzip();
-    insert.bind(place).bind(header_bytes).bind(salt).bind(payload)
+    [place.into(), header_bytes.into(), salt.into(), payload.into()]
 }
 
 /// The header of a stored record.

@@ -6,16 +6,9 @@ use record::{
     limits::{MAX_PAYLOAD_BYTES, MAX_REFERENCES},
     verified::{Content, ExpectedPlace, VerifiedRecord, verify},
 };
-use sqlx::{Connection as _, Row as _};
-use tlog::{Checkpoint, KeyName, sign_checkpoint};
+use tlog::{Checkpoint, Hash, KeyName, sign_checkpoint};
 
-use crate::{
-    accept,
-    error::StoreError,
-    logs::place_of,
-    register, rows,
-    writer::{CommittedHead, Scope},
-};
+use crate::{accept, error::StoreError, logs::place_of, register, rows, writer::Scope};
 
 /// A record to be written: the store gives it its place, its time and its header.
 #[derive(Debug, Clone)]
@@ -69,30 +62,23 @@ pub(crate) async fn append(
     let own = scope.config.own.name;
     let tail = scope.tails.snapshot(own);
     let dirty = scope.group.dirty.clone();
-    let storage = StoreError::storage("writing our own records");
-    let mut savepoint = scope.tx.begin().await.map_err(&storage)?;
-    let mut inner = Scope {
-        tx: &mut savepoint,
-        config: scope.config,
-        tails: &mut *scope.tails,
-        group: &mut *scope.group,
-        now: scope.now,
-    };
-    let done = match write(&mut inner, drafts).await {
+    scope.tx.write("SAVEPOINT drafts", []).await?;
+    let done = match write(scope, drafts).await {
         Ok(appended) if guard == Guard::MustCount => {
-            register::must_count(&mut inner, &appended).await.map(|()| appended)
+            register::must_count(scope, &appended).await.map(|()| appended)
         }
         done => done,
     };
     match &done {
         Ok(_) => {
-            savepoint.commit().await.map_err(&storage)?;
+            scope.tx.write("RELEASE drafts", []).await?;
             scope.group.own_grew = true;
         }
         // The whole transaction is lost, and SQLite may have ended it already.
         Err(fault) if fault.is_fault() => {}
         Err(_) => {
-            savepoint.rollback().await.map_err(&storage)?;
+            scope.tx.write("ROLLBACK TO drafts", []).await?;
+            scope.tx.write("RELEASE drafts", []).await?;
             scope.tails.restore(own, tail);
             scope.group.dirty = dirty;
         }
@@ -106,7 +92,7 @@ pub(crate) async fn write(
     drafts: Vec<Draft>,
 ) -> Result<Vec<Appended>, StoreError> {
     let own = scope.config.own.name;
-    let first = scope.tails.get_or_begin(scope.tx, own, None).await?.row.frontier.size();
+    let first = scope.tails.get_or_begin(&mut scope.tx, own, None).await?.row.frontier.size();
     let mut written = Vec::with_capacity(drafts.len());
     let mut records = Vec::with_capacity(drafts.len());
     for (index, draft) in (first..).zip(drafts) {
@@ -173,7 +159,7 @@ pub(crate) async fn sign_head(scope: &mut Scope<'_>) -> Result<(), StoreError> {
         return Ok(());
     }
     let own = &scope.config.own;
-    let tail = scope.tails.get_or_begin(scope.tx, own.name, None).await?;
+    let tail = scope.tails.get_or_begin(&mut scope.tx, own.name, None).await?;
     let (log_no, frontier) = (tail.row.log_no, tail.row.frontier.clone());
     let size = frontier.size();
     let origin = scope.config.network.log_origin(&own.name.community, own.name.era);
@@ -182,10 +168,7 @@ pub(crate) async fn sign_head(scope: &mut Scope<'_>) -> Result<(), StoreError> {
     let checkpoint = Checkpoint { origin, size, root: frontier.root() };
     hold_guard(scope, log_no, &checkpoint).await?;
     let note = sign_checkpoint(&checkpoint, &own.log_key).to_bytes();
-    accept::store_checkpoint(scope, own.name, size, &note).await?;
-    let head = CommittedHead { log: own.name, frontier, size, checkpoint: note.into() };
-    scope.group.heads.insert(own.name, head);
-    Ok(())
+    accept::keep_checkpoint(scope, own.name, size, note).await
 }
 
 /// Notes the head that is about to be signed, and refuses one that contradicts a head signed before.
@@ -194,31 +177,41 @@ async fn hold_guard(
     log_no: i64,
     next: &Checkpoint,
 ) -> Result<(), StoreError> {
-    let storage = StoreError::storage("keeping the signing guard");
-    let signed = sqlx::query("SELECT size, root FROM signing_guard WHERE log_no = $1")
-        .bind(log_no)
-        .fetch_optional(&mut *scope.tx)
-        .await
-        .map_err(&storage)?;
-    if let Some(row) = signed {
-        let size = row.get::<i64, _>(0).unsigned_abs();
-        let root: Vec<u8> = rows::column(&row, 1)?;
-        let same = size == next.size && root == next.root.as_bytes();
-        if next.size <= size && !same {
-            return Err(StoreError::SigningGuard { index: size });
-        }
+    let signed = match scope.tails.signed {
+        Some(signed) => Some(signed),
+        None => last_signed(scope, log_no).await?,
+    };
+    if let Some((size, root)) = signed
+        && next.size <= size
+        && (next.size, next.root) != (size, root)
+    {
+        return Err(StoreError::SigningGuard { index: size });
     }
-    sqlx::query(
-        "INSERT INTO signing_guard (log_no, size, root) VALUES ($1, $2, $3)
-         ON CONFLICT (log_no) DO UPDATE SET size = excluded.size, root = excluded.root",
-    )
-    .bind(log_no)
-    .bind(rows::to_i64(next.size)?)
-    .bind(next.root.as_bytes().to_vec())
-    .execute(&mut *scope.tx)
-    .await
-    .map_err(&storage)?;
-    Ok(())
+    scope.tails.signed = Some((next.size, next.root));
+    let size = rows::to_i64(next.size)?;
+    scope
+        .tx
+        .write(
+            "INSERT INTO signing_guard (log_no, size, root) VALUES (?, ?, ?)
+             ON CONFLICT (log_no) DO UPDATE SET size = excluded.size, root = excluded.root",
+            [log_no.into(), size.into(), next.root.as_bytes().into()],
+        )
+        .await
+}
+
+/// Size and root of the newest head that was signed, as the file says.
+async fn last_signed(
+    scope: &mut Scope<'_>,
+    log_no: i64,
+) -> Result<Option<(u64, Hash)>, StoreError> {
+    let signed = scope
+        .tx
+        .read("SELECT size, root FROM signing_guard WHERE log_no = ?", [log_no.into()])
+        .await?;
+    let Some(row) = signed.first() else { return Ok(None) };
+    let (size, root): (i64, Vec<u8>) = (rows::column(row, 0)?, rows::column(row, 1)?);
+    let root = root.try_into().ok().ok_or(StoreError::Damaged { what: "the signing guard" })?;
+    Ok(Some((size.unsigned_abs(), Hash::from_bytes(root))))
 }
 
 /// The place of one of our own records.

@@ -25,6 +25,7 @@ mod read_register;
 mod receipts;
 mod register;
 mod rows;
+mod transaction;
 mod writer;
 
 use std::{
@@ -37,7 +38,7 @@ use ed25519_dalek::SigningKey;
 use record::{CommunityId, LogName, Network};
 use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
 use tlog::KeyName;
-use tokio::sync::{Semaphore, broadcast, mpsc};
+use tokio::sync::{Semaphore, broadcast, mpsc, watch};
 
 use crate::connection::WriteFile;
 
@@ -47,7 +48,7 @@ pub use error::StoreError;
 pub use logs::LogRow;
 pub use read::{BatchLimits, FeedItem, Position, StoredBatch, StoredRecord, WordsRow};
 pub use read_register::CaseRow;
-pub use writer::{Commit, CommittedHead};
+pub use writer::Commit;
 
 /// What the store must know besides the file.
 #[derive(Clone)]
@@ -116,6 +117,7 @@ pub struct Store {
     room: Arc<Semaphore>,
     read: SqlitePool,
     commits: broadcast::Sender<Arc<Commit>>,
+    fault: watch::Receiver<Option<StoreError>>,
     config: Arc<StoreConfig>,
 }
 
@@ -159,16 +161,22 @@ impl Store {
         let config = Arc::new(config);
         let (jobs, waiting) = mpsc::channel(MAX_WAITING_JOBS);
         let room = Arc::new(Semaphore::new(jobs::MAX_WAITING_BYTES));
-        let last_position = read::last_position(&read).await?;
-        let files = writer::Files { write, read: read.clone(), last_position };
-        let commits = writer::start(files, Arc::clone(&config), waiting);
-        Ok(Self { jobs, room, read, commits, config })
+        let last_item = read::feed_end(&read).await?;
+        let files = writer::Files { write, read: read.clone(), last_item };
+        let writer::Told { commits, fault } = writer::start(files, Arc::clone(&config), waiting);
+        Ok(Self { jobs, room, read, commits, fault, config })
     }
 
     /// Tells of every commit from now on. Whoever falls behind is told so, and reads everything anew.
     #[must_use]
     pub fn commits(&self) -> broadcast::Receiver<Arc<Commit>> {
         self.commits.subscribe()
+    }
+
+    /// The fault that the newest transaction met; `None` if it was committed.
+    #[must_use]
+    pub fn fault(&self) -> watch::Receiver<Option<StoreError>> {
+        self.fault.clone()
     }
 
     /// What the store was opened with.

@@ -4,16 +4,25 @@ use std::collections::BTreeMap;
 
 use civic::{Case, CaseRecord};
 use record::{RecordId, UnixMillis};
-use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
 
-use crate::{Store, StoreConfig, accept::stored_header, error::StoreError, receipts, rows};
+use crate::{
+    Store, StoreConfig,
+    accept::stored_header,
+    error::StoreError,
+    rows,
+    transaction::{self, Transaction, Value},
+};
 
-/// The records of a case, and where each stands.
+/// The records of a case, where each stands, and what was noted of it.
+#[derive(Default)]
 pub(crate) struct Loaded {
     pub(crate) records: Vec<CaseRecord>,
     /// The place of each, in the same order.
     places: Vec<i64>,
     by_id: BTreeMap<RecordId, usize>,
+    /// Reason and detail of every refusal noted so far, by place.
+    pub(crate) refusals: BTreeMap<i64, (String, String)>,
 }
 
 impl Loaded {
@@ -35,38 +44,74 @@ impl Store {
     pub async fn fold(&self, id: RecordId) -> Result<Option<Case>, StoreError> {
         let Some(row) = self.case(id).await? else { return Ok(None) };
         let now = UnixMillis(self.config().clock.now_millis());
-        let loaded = case(&mut *self.reader().await?, self.config(), row.case_no).await?;
+        let (sql, values) = question(self.config(), row.case_no);
+        let stored = transaction::read(&mut *self.reader().await?, &sql, values).await?;
+        let loaded = read_case(self.config(), &stored)?;
         Ok(civic::fold(&loaded.records, &self.config().region, now))
     }
 }
 
-/// Reads a case.
+/// Reads a case as this transaction has it.
 pub(crate) async fn case(
-    db: &mut SqliteConnection,
+    tx: &mut Transaction<'_>,
     config: &StoreConfig,
     case_no: i64,
 ) -> Result<Loaded, StoreError> {
-    let stored = sqlx::query(
-        "SELECT r.place, r.header, r.payload FROM case_records AS c
-         JOIN records AS r ON r.place = c.place WHERE c.case_no = $1 ORDER BY c.place",
-    )
-    .bind(case_no)
-    .fetch_all(&mut *db)
-    .await
-    .map_err(StoreError::storage("reading a case"))?;
-    let times = receipts::received_at(db, config, case_no).await?;
-    let mut loaded = Loaded { records: Vec::new(), places: Vec::new(), by_id: BTreeMap::new() };
-    for row in &stored {
+    let (sql, values) = question(config, case_no);
+    read_case(config, &tx.read(&sql, values).await?)
+}
+
+/// Columns before those of the coordinators.
+const N_FIXED_COLUMNS: usize = 5;
+
+/// The statement that gives a case: its records in order with what was noted of them and, for each coordinator, the
+/// time of its first receipt that covers the record.
+fn question(config: &StoreConfig, case_no: i64) -> (String, Vec<Value>) {
+    let received = ", (
+      SELECT first.received_at FROM receipts AS first
+      WHERE first.community = l.community AND first.era = l.era AND first.coordinator = ?
+        AND (c.place & 1099511627775) < first.size ORDER BY first.size LIMIT 1
+    )"
+    .repeat(config.coordinators.len());
+    let sql = format!(
+        "SELECT r.place, r.header, r.payload, f.reason, f.detail{received}
+         FROM case_records AS c
+         JOIN records AS r ON r.place = c.place JOIN logs AS l ON l.log_no = c.place >> 40
+         LEFT JOIN refusals AS f ON f.place = c.place
+         WHERE c.case_no = ? ORDER BY c.place"
+    );
+    let coordinators = config.coordinators.iter().map(|it| Value::from(it.as_bytes()));
+    (sql, coordinators.chain([case_no.into()]).collect())
+}
+
+fn read_case(config: &StoreConfig, stored: &[SqliteRow]) -> Result<Loaded, StoreError> {
+    let mut loaded = Loaded::default();
+    for row in stored {
         let place: i64 = rows::column(row, 0)?;
         let header: &[u8] = rows::column(row, 1)?;
         let payload: Option<&[u8]> = rows::column(row, 2)?;
+        if let (Some(reason), Some(detail)) = (rows::column(row, 3)?, rows::column(row, 4)?) {
+            loaded.refusals.insert(place, (reason, detail));
+        }
         let record =
-            read_case_record(header, payload.unwrap_or_default(), times.get(&place).copied())?;
+            read_case_record(header, payload.unwrap_or_default(), received_at(config, row)?)?;
         loaded.by_id.insert(record.id, loaded.records.len());
         loaded.places.push(place);
         loaded.records.push(record);
     }
     Ok(loaded)
+}
+
+/// When the k-th coordinator had received a record: the k-th earliest of the distinct seated coordinators' first
+/// receipts that cover it (ARCHITECTURE §6).
+fn received_at(config: &StoreConfig, row: &SqliteRow) -> Result<Option<UnixMillis>, StoreError> {
+    let columns = (0..config.coordinators.len()).map(|number| N_FIXED_COLUMNS + number);
+    let times: Vec<Option<i64>> =
+        columns.map(|column| rows::column(row, column)).collect::<Result<_, _>>()?;
+    let mut times: Vec<i64> = times.into_iter().flatten().collect();
+    times.sort_unstable();
+    let kth = config.n_receipts.checked_sub(1).and_then(|index| times.get(index));
+    Ok(kth.map(|at| UnixMillis(at.unsigned_abs())))
 }
 
 fn read_case_record(

@@ -6,7 +6,7 @@ use record::{CommunityId, LogName};
 use sqlx::{Row as _, SqliteConnection};
 use tlog::{Frontier, Hash, TileCache, TileRef, leaf_hash, tile};
 
-use crate::{error::StoreError, rows};
+use crate::{error::StoreError, rows, transaction::Transaction, writer::Scope};
 
 /// A log as held.
 #[derive(Debug, Clone)]
@@ -61,7 +61,7 @@ impl Tail {
     /// Appends leaves to the tree and stores the tiles that became full, and the edge of higher levels.
     pub(crate) async fn grow(
         &mut self,
-        tx: &mut SqliteConnection,
+        tx: &mut Transaction<'_>,
         leaves: &[Hash],
     ) -> Result<(), StoreError> {
         let contradiction = |_error| StoreError::Damaged { what: "the edge of a tree" };
@@ -93,43 +93,41 @@ impl Tail {
 }
 
 async fn store_tile(
-    tx: &mut SqliteConnection,
+    tx: &mut Transaction<'_>,
     log_no: i64,
     tile: &TileRef,
     hashes: &[Hash],
 ) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO tiles (log_no, level, tile_index, hashes) VALUES ($1, $2, $3, $4)
+    let (level, index) = (i64::from(tile.level()), rows::to_i64(tile.index())?);
+    tx.write(
+        "INSERT INTO tiles (log_no, level, tile_index, hashes) VALUES (?, ?, ?, ?)
          ON CONFLICT (log_no, level, tile_index) DO UPDATE SET hashes = excluded.hashes",
+        [log_no.into(), level.into(), index.into(), TileRef::encode(hashes).into()],
     )
-    .bind(log_no)
-    .bind(i64::from(tile.level()))
-    .bind(rows::to_i64(tile.index())?)
-    .bind(TileRef::encode(hashes))
-    .execute(tx)
     .await
-    .map_err(StoreError::storage("storing a tile"))?;
-    Ok(())
 }
 
 /// The logs that the writer has touched since the last fault, by name.
 #[derive(Debug, Default)]
 pub(crate) struct Tails {
     by_name: BTreeMap<LogName, Tail>,
+    /// Size and root of the newest head that we signed for our own log, once it has been read.
+    pub(crate) signed: Option<(u64, Hash)>,
 }
 
 impl Tails {
     /// The tail of a log, read from the file the first time; `None` if the log is not known.
     pub(crate) async fn get(
         &mut self,
-        tx: &mut SqliteConnection,
+        tx: &mut Transaction<'_>,
         name: LogName,
     ) -> Result<Option<&mut Tail>, StoreError> {
         match self.by_name.entry(name) {
             Entry::Occupied(tail) => Ok(Some(tail.into_mut())),
             Entry::Vacant(place) => {
-                let Some(row) = find_log(&mut *tx, name).await? else { return Ok(None) };
-                let edge = load_edge(tx, &row).await?;
+                let db = tx.connection().await?;
+                let Some(row) = find_log(&mut *db, name).await? else { return Ok(None) };
+                let edge = load_edge(db, &row).await?;
                 Ok(Some(place.insert(Tail { row, edge })))
             }
         }
@@ -138,7 +136,7 @@ impl Tails {
     /// The tail of a log, which is begun if it is not known.
     pub(crate) async fn get_or_begin(
         &mut self,
-        tx: &mut SqliteConnection,
+        tx: &mut Transaction<'_>,
         name: LogName,
         identity: Option<&[u8]>,
     ) -> Result<&mut Tail, StoreError> {
@@ -170,24 +168,52 @@ impl Tails {
 
     /// Forgets everything: after a fault the file alone is believed.
     pub(crate) fn clear(&mut self) {
-        self.by_name.clear();
+        *self = Self::default();
     }
 }
 
 async fn begin_log(
-    tx: &mut SqliteConnection,
+    tx: &mut Transaction<'_>,
     name: LogName,
     identity: Option<&[u8]>,
 ) -> Result<(), StoreError> {
-    sqlx::query("INSERT INTO logs (community, era, frontier, identity) VALUES ($1, $2, $3, $4)")
-        .bind(name.community.as_bytes().to_vec())
-        .bind(i64::from(name.era))
-        .bind(Frontier::new().to_bytes())
-        .bind(identity.map(<[u8]>::to_vec))
-        .execute(tx)
-        .await
-        .map_err(StoreError::storage("beginning a log"))?;
-    Ok(())
+    let (community, era) = (name.community.as_bytes(), i64::from(name.era));
+    let (empty, identity) = (Frontier::new().to_bytes(), identity.map(<[u8]>::to_vec));
+    tx.write(
+        "INSERT INTO logs (community, era, frontier, identity) VALUES (?, ?, ?, ?)",
+        [community.into(), era.into(), empty.into(), identity.into()],
+    )
+    .await
+}
+
+/// Writes the rows of the logs that the group changed, each once, and answers those with a new checkpoint.
+pub(crate) async fn write_changed(scope: &mut Scope<'_>) -> Result<Vec<LogRow>, StoreError> {
+    let mut heads = Vec::with_capacity(scope.group.heads.len());
+    for name in std::mem::take(&mut scope.group.changed) {
+        let Some(tail) = scope.tails.get(&mut scope.tx, name).await? else { continue };
+        let row = tail.row.clone();
+        let (size, checkpoint) = row.checkpoint.clone().unzip();
+        let size = rows::to_i64(size.unwrap_or_default())?;
+        let frontier = row.frontier.to_bytes();
+        scope
+            .tx
+            .write(
+                "UPDATE logs SET frontier = ?, pending = ?, checkpoint = ?, checkpoint_size = ?
+                 WHERE log_no = ?",
+                [
+                    frontier.into(),
+                    row.pending.clone().into(),
+                    checkpoint.into(),
+                    size.into(),
+                    row.log_no.into(),
+                ],
+            )
+            .await?;
+        if scope.group.heads.contains(&name) {
+            heads.push(row);
+        }
+    }
+    Ok(heads)
 }
 
 /// The log of this name.

@@ -1,6 +1,11 @@
 //! What readers ask of the store.
 
-use record::{Header, LogName, Payload, RecordId, UnixMillis, commitment::Salt, verified::Content};
+use record::{
+    Header, LogName, Payload, RecordId, UnixMillis,
+    commitment::Salt,
+    limits::{MAX_HEADER_BYTES, MAX_PAYLOAD_BYTES},
+    verified::Content,
+};
 use sqlx::{SqliteConnection, sqlite::SqliteRow};
 use tlog::Hash;
 
@@ -119,14 +124,21 @@ async fn range(
     .collect()
 }
 
+/// The largest a record can be: header, salt and payload.
+const MAX_RECORD_BYTES: usize = MAX_HEADER_BYTES + 32 + MAX_PAYLOAD_BYTES;
+
 /// Where a run of records ends that has at most so many bytes, and at least one record. Sizes are read without the
-/// payloads: 256 of the largest would be 64 MiB.
+/// payloads: 256 of the largest would be 64 MiB. So few that they fit in any case are not measured.
 async fn end_within(
     db: &mut SqliteConnection,
     (log_no, start, end): (i64, u64, u64),
     max_bytes: usize,
 ) -> Result<u64, StoreError> {
     let end = end.max(start);
+    let always_fitting = (max_bytes / MAX_RECORD_BYTES).max(1) as u64;
+    if end - start <= always_fitting {
+        return Ok(end);
+    }
     let fitting: i64 = sqlx::query_scalar(
         "SELECT COUNT(*) FROM (
            SELECT SUM(length(header) + COALESCE(length(payload) + 32, 0)) OVER (ORDER BY place) AS n_bytes
@@ -140,6 +152,12 @@ async fn end_within(
     .await
     .map_err(StoreError::storage("measuring records"))?;
     Ok(end.min(start.saturating_add(fitting.unsigned_abs().max(1))))
+}
+
+async fn known_log(db: &mut SqliteConnection, log: LogName) -> Result<LogRow, StoreError> {
+    logs::find_log(db, log)
+        .await?
+        .ok_or_else(|| StoreError::NotFound { what: format!("log of {}", log.community) })
 }
 
 impl Store {
@@ -221,11 +239,11 @@ impl Store {
         limits: BatchLimits,
         tree_size: u64,
     ) -> Result<StoredBatch, StoreError> {
-        let row = self.known_log(log).await?;
+        let mut db = self.reader().await?;
+        let row = known_log(&mut db, log).await?;
         let width = record::limits::MAX_BATCH_RECORDS as u64;
         let aligned = (start / width).saturating_add(1).saturating_mul(width);
         let end = aligned.min(tree_size).min(start.saturating_add(limits.max_records as u64));
-        let mut db = self.reader().await?;
         let end = end_within(&mut db, (row.log_no, start, end), limits.max_bytes).await?;
         let records = range(&mut db, row.log_no, start, end).await?;
         let proof =
@@ -235,9 +253,7 @@ impl Store {
     }
 
     pub(crate) async fn known_log(&self, log: LogName) -> Result<LogRow, StoreError> {
-        self.log(log)
-            .await?
-            .ok_or_else(|| StoreError::NotFound { what: format!("log of {}", log.community) })
+        known_log(&mut *self.reader().await?, log).await
     }
 
     /// A record of words by its id.
@@ -346,13 +362,20 @@ fn read_item(row: &SqliteRow) -> Result<FeedItem, StoreError> {
     })
 }
 
-/// The place of the newest item in the feed: the clock of a restarted process does not go behind it.
-pub(crate) async fn last_position(db: &sqlx::SqlitePool) -> Result<Position, StoreError> {
+/// The number and place of the newest item in the feed.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct FeedEnd {
+    pub(crate) seq: i64,
+    pub(crate) position: Position,
+}
+
+/// Where the feed ends: the clock of a restarted process does not go behind it.
+pub(crate) async fn feed_end(db: &sqlx::SqlitePool) -> Result<FeedEnd, StoreError> {
     let newest =
         sqlx::query("SELECT seq, log_size, instant, item FROM items ORDER BY seq DESC LIMIT 1")
             .fetch_optional(db)
             .await
             .map_err(StoreError::storage("reading the feed"))?;
     let newest = newest.map(|row| read_item(&row)).transpose()?;
-    Ok(newest.map(|it| it.position).unwrap_or_default())
+    Ok(newest.map(|it| FeedEnd { seq: it.seq, position: it.position }).unwrap_or_default())
 }

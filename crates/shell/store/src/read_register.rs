@@ -8,7 +8,7 @@ use crate::{
     error::StoreError,
     logs::{self, place_of},
     read::{WordsRow, read_record},
-    register, rows,
+    register, rows, transaction,
 };
 
 /// A case of the register.
@@ -171,7 +171,8 @@ impl Store {
     ///
     /// As [`Store::logs`].
     pub async fn next_deadline(&self) -> Result<Option<UnixMillis>, StoreError> {
-        register::next_deadline(&mut *self.reader().await?).await
+        let mut db = self.reader().await?;
+        register::read_deadline(&transaction::read(&mut db, register::NEXT_DEADLINE, []).await?)
     }
 }
 

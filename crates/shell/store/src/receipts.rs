@@ -1,21 +1,18 @@
 //! Receipts: what coordinators say they hold since when, and what that makes of a record's time.
 
-use std::collections::BTreeMap;
-
 use record::{
-    CommunityId, Kind, LogName, Payload, UnixMillis,
+    CommunityId, Kind, LogName, Payload,
     commitment::Salt,
     kind::Known,
     payload::{Receipt, receipt::HeldHead},
 };
-use sqlx::SqliteConnection;
 
 use crate::{
-    StoreConfig,
     append::{self, Draft},
     error::StoreError,
     logs::{MAX_LOG_RECORDS, place_of},
     rows,
+    transaction::Value,
     writer::Scope,
 };
 
@@ -77,111 +74,93 @@ struct Entry {
 }
 
 impl Entry {
-    /// The first receipt of the same coordinator and log that this condition finds: its size and time.
-    async fn neighbour(
+    /// What every statement begins with: whose receipt, and of which log up to where.
+    fn key(&self) -> [Value; 4] {
+        let (community, era) = (self.log.community.as_bytes(), i64::from(self.log.era));
+        [community.into(), era.into(), self.coordinator.as_bytes().into(), self.size.into()]
+    }
+
+    /// The receipts of the same coordinator and log next to this one: that of no smaller size, that of a smaller one.
+    async fn neighbours(
         &self,
         scope: &mut Scope<'_>,
-        sql: &'static str,
-    ) -> Result<Option<(i64, i64)>, StoreError> {
-        sqlx::query_as(sql)
-            .bind(self.log.community.as_bytes().to_vec())
-            .bind(i64::from(self.log.era))
-            .bind(self.coordinator.as_bytes().to_vec())
-            .bind(self.size)
-            .fetch_optional(&mut *scope.tx)
-            .await
-            .map_err(StoreError::storage("reading receipts"))
+    ) -> Result<(Option<Neighbour>, Option<Neighbour>), StoreError> {
+        let values = self.key().into_iter().chain(self.key());
+        let (mut larger, mut smaller) = (None, None);
+        for row in &scope.tx.read(NEIGHBOURS, values).await? {
+            let it = Neighbour { size: rows::column(row, 0)?, at: rows::column(row, 1)? };
+            let neighbour = if self.size <= it.size { &mut larger } else { &mut smaller };
+            *neighbour = Some(it);
+        }
+        Ok((larger, smaller))
     }
 
     /// Runs a statement that takes all five values.
-    async fn execute(&self, scope: &mut Scope<'_>, sql: &'static str) -> Result<(), StoreError> {
-        sqlx::query(sql)
-            .bind(self.log.community.as_bytes().to_vec())
-            .bind(i64::from(self.log.era))
-            .bind(self.coordinator.as_bytes().to_vec())
-            .bind(self.size)
-            .bind(self.at)
-            .execute(&mut *scope.tx)
-            .await
-            .map(drop)
-            .map_err(StoreError::storage("keeping a receipt"))
+    async fn write(&self, scope: &mut Scope<'_>, sql: &str) -> Result<(), StoreError> {
+        scope.tx.write(sql, self.key().into_iter().chain([self.at.into()])).await
     }
 }
+
+/// A receipt that was kept before.
+struct Neighbour {
+    size: i64,
+    at: i64,
+}
+
+const NEIGHBOURS: &str = "
+SELECT * FROM (
+  SELECT size, received_at FROM receipts
+  WHERE community = ? AND era = ? AND coordinator = ? AND ? <= size ORDER BY size LIMIT 1
+) UNION ALL SELECT * FROM (
+  SELECT size, received_at FROM receipts
+  WHERE community = ? AND era = ? AND coordinator = ? AND size < ? ORDER BY size DESC LIMIT 1
+)";
 
 /// Keeps a receipt if it is the earliest for any record, and answers up to which index it is not.
 ///
 /// What is kept does not depend on the order in which receipts come: of two, one that covers no less and is no later
 /// makes the other superfluous.
 async fn keep(scope: &mut Scope<'_>, entry: &Entry) -> Result<Option<u64>, StoreError> {
-    let larger = entry
-        .neighbour(scope, "SELECT size, received_at FROM receipts WHERE community = $1 AND era = $2 AND coordinator = $3 AND $4 <= size ORDER BY size LIMIT 1")
-        .await?;
-    if larger.is_some_and(|(_, at)| at <= entry.at) {
+    let (larger, mut smaller) = entry.neighbours(scope).await?;
+    if larger.as_ref().is_some_and(|it| it.at <= entry.at) {
         return Ok(None);
     }
-    let mut smaller = entry.neighbour(scope, SMALLER).await?;
-    let is_superfluous = |kept: &(i64, i64)| entry.at <= kept.1;
-    if smaller.as_ref().is_some_and(is_superfluous)
-        || larger.is_some_and(|(size, _)| size == entry.size)
+    if smaller.as_ref().is_some_and(|it| entry.at <= it.at)
+        || larger.is_some_and(|it| it.size == entry.size)
     {
         entry
-            .execute(scope, "DELETE FROM receipts WHERE community = $1 AND era = $2 AND coordinator = $3 AND size <= $4 AND $5 <= received_at")
+            .write(
+                scope,
+                "DELETE FROM receipts
+                 WHERE community = ? AND era = ? AND coordinator = ? AND size <= ? AND ? <= received_at",
+            )
             .await?;
-        smaller = entry.neighbour(scope, SMALLER).await?;
+        (_, smaller) = entry.neighbours(scope).await?;
     }
     entry
-        .execute(scope, "INSERT INTO receipts (community, era, coordinator, size, received_at) VALUES ($1, $2, $3, $4, $5)")
+        .write(
+            scope,
+            "INSERT INTO receipts (community, era, coordinator, size, received_at)
+             VALUES (?, ?, ?, ?, ?)",
+        )
         .await?;
-    Ok(Some(smaller.map_or(0, |(size, _)| size.unsigned_abs())))
+    Ok(Some(smaller.map_or(0, |it| it.size.unsigned_abs())))
 }
-
-const SMALLER: &str = "SELECT size, received_at FROM receipts WHERE community = $1 AND era = $2 AND coordinator = $3 AND size < $4 ORDER BY size DESC LIMIT 1";
 
 /// Cases with a record whose time this receipt changes must be folded anew.
 async fn mark_dirty(scope: &mut Scope<'_>, entry: &Entry, before: u64) -> Result<(), StoreError> {
-    let Some(tail) = scope.tails.get(scope.tx, entry.log).await? else { return Ok(()) };
+    let Some(tail) = scope.tails.get(&mut scope.tx, entry.log).await? else { return Ok(()) };
     let log_no = tail.row.log_no;
-    let cases: Vec<i64> = sqlx::query_scalar(
-        "SELECT DISTINCT case_no FROM case_records WHERE $1 <= place AND place < $2",
-    )
-    .bind(place_of(log_no, before)?)
-    .bind(place_of(log_no, entry.size.unsigned_abs())?)
-    .fetch_all(&mut *scope.tx)
-    .await
-    .map_err(StoreError::storage("finding the cases of a receipt"))?;
-    scope.group.dirty.extend(cases);
-    Ok(())
-}
-
-/// When the k-th coordinator had received each record of a case, by place.
-///
-/// The k-th earliest of the distinct seated coordinators' first receipts that cover the record (ARCHITECTURE §6).
-pub(crate) async fn received_at(
-    db: &mut SqliteConnection,
-    config: &StoreConfig,
-    case_no: i64,
-) -> Result<BTreeMap<i64, UnixMillis>, StoreError> {
-    let mut times: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
-    for coordinator in &config.coordinators {
-        let received: Vec<(i64, Option<i64>)> = sqlx::query_as(
-            "SELECT c.place, (
-               SELECT r.received_at FROM receipts AS r
-               WHERE r.community = l.community AND r.era = l.era AND r.coordinator = $2
-                 AND (c.place & 1099511627775) < r.size ORDER BY r.size LIMIT 1
-             ) FROM case_records AS c JOIN logs AS l ON l.log_no = c.place >> 40 WHERE c.case_no = $1",
+    let (from, to) = (place_of(log_no, before)?, place_of(log_no, entry.size.unsigned_abs())?);
+    let cases = scope
+        .tx
+        .read(
+            "SELECT DISTINCT case_no FROM case_records WHERE ? <= place AND place < ?",
+            [from.into(), to.into()],
         )
-        .bind(case_no)
-        .bind(coordinator.as_bytes().to_vec())
-        .fetch_all(&mut *db)
-        .await
-        .map_err(StoreError::storage("reading receipts"))?;
-        for (place, at) in received {
-            times.entry(place).or_default().extend(at);
-        }
+        .await?;
+    for row in &cases {
+        scope.group.dirty.insert(rows::column(row, 0)?);
     }
-    let kth = |mut times: Vec<i64>| {
-        times.sort_unstable();
-        times.get(config.n_receipts.checked_sub(1)?).map(|at| UnixMillis(at.unsigned_abs()))
-    };
-    Ok(times.into_iter().filter_map(|(place, times)| Some((place, kth(times)?))).collect())
+    Ok(())
 }

@@ -5,16 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use civic::{Case, Verdict, case::Transition};
 use proto::payload::PayloadError;
 use record::{
-    CommunityId, Payload, RecordId, UnixMillis, VerifiedRecord, payload::OpportunityAction,
+    CommunityId, LogName, Payload, RecordId, UnixMillis, VerifiedRecord, payload::OpportunityAction,
 };
-use sqlx::{AssertSqlSafe, SqliteConnection};
+use sqlx::sqlite::SqliteRow;
 
 use crate::{
     append::{Appended, own_place},
     error::StoreError,
     load::{self, Loaded},
-    read::Position,
+    logs::{place_of, split_place},
+    read::{FeedEnd, FeedItem, Position},
     receipts, rows,
+    transaction::{Transaction, Value},
     writer::Scope,
 };
 
@@ -51,13 +53,8 @@ pub(crate) async fn note(
 }
 
 async fn note_words(scope: &mut Scope<'_>, place: i64, id: RecordId) -> Result<(), StoreError> {
-    sqlx::query("INSERT INTO words (record, place) VALUES ($1, $2) ON CONFLICT DO NOTHING")
-        .bind(id.as_bytes().to_vec())
-        .bind(place)
-        .execute(&mut *scope.tx)
-        .await
-        .map_err(StoreError::storage("filing words"))?;
-    Ok(())
+    let sql = "INSERT INTO words (record, place) VALUES (?, ?) ON CONFLICT DO NOTHING";
+    scope.tx.write(sql, [id.as_bytes().into(), place.into()]).await
 }
 
 async fn note_roll(
@@ -66,22 +63,19 @@ async fn note_roll(
     community: CommunityId,
     roll: &record::payload::Roll,
 ) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO rolls (community, place, n_on_roll, roll_root) VALUES ($1, $2, $3, $4)
-         ON CONFLICT (community) DO UPDATE
-         SET place = excluded.place, n_on_roll = excluded.n_on_roll, roll_root = excluded.roll_root
-         WHERE ((SELECT era FROM logs WHERE log_no = rolls.place >> 40), rolls.place & 1099511627775)
-             < ((SELECT era FROM logs WHERE log_no = excluded.place >> 40), excluded.place & 1099511627775)",
-    )
-    .bind(community.as_bytes().to_vec())
-    .bind(place)
-    .bind(rows::to_i64_at_most(roll.roll.n_on_roll))
-    .bind(roll.roll.roll_root.to_vec())
-    .execute(&mut *scope.tx)
-    .await
-    .map_err(StoreError::storage("filing a roll"))?;
-    Ok(())
+    let n_on_roll = rows::to_i64_at_most(roll.roll.n_on_roll);
+    let (community, root) = (community.as_bytes(), roll.roll.roll_root.to_vec());
+    let values = [community.into(), place.into(), n_on_roll.into(), root.into()];
+    scope.tx.write(NEWEST_ROLL, values).await
 }
+
+/// Keeps a roll unless a later one is kept: of a later era, or further on in the same log.
+const NEWEST_ROLL: &str = "
+INSERT INTO rolls (community, place, n_on_roll, roll_root) VALUES (?, ?, ?, ?)
+ON CONFLICT (community) DO UPDATE
+SET place = excluded.place, n_on_roll = excluded.n_on_roll, roll_root = excluded.roll_root
+WHERE ((SELECT era FROM logs WHERE log_no = rolls.place >> 40), rolls.place & 1099511627775)
+    < ((SELECT era FROM logs WHERE log_no = excluded.place >> 40), excluded.place & 1099511627775)";
 
 async fn note_case_record(
     scope: &mut Scope<'_>,
@@ -100,13 +94,16 @@ async fn note_case_record(
             }
         }
     };
-    let case_no = case_no(scope, case_id).await?;
-    sqlx::query("INSERT INTO case_records (case_no, place) VALUES ($1, $2) ON CONFLICT DO NOTHING")
-        .bind(case_no)
-        .bind(place)
-        .execute(&mut *scope.tx)
-        .await
-        .map_err(StoreError::storage("filing a record"))?;
+    let Numbered { case_no, n_earlier } = number_case(scope, case_id, place).await?;
+    // What has no room is not even filed: else every later touch would read the whole of a flood.
+    let header = record.header();
+    let log = LogName { community: header.community, era: header.era };
+    let no_room = if payload.opens_case() { None } else { civic::too_many(log, n_earlier) };
+    if let Some(refusal) = no_room {
+        return refuse(scope, place, refusal.reason(), &refusal.to_string()).await;
+    }
+    let sql = "INSERT INTO case_records (case_no, place) VALUES (?, ?) ON CONFLICT DO NOTHING";
+    scope.tx.write(sql, [case_no.into(), place.into()]).await?;
     if let Payload::Opportunity(OpportunityAction::Publish(publication)) = payload {
         name_case(scope, case_no, &publication.release.ocid).await?;
     }
@@ -114,25 +111,35 @@ async fn note_case_record(
     Ok(())
 }
 
+/// A case as a record finds it.
+struct Numbered {
+    case_no: i64,
+    /// How many earlier records of the same log are filed in it.
+    n_earlier: usize,
+}
+
 /// The number of a case here; a record may name one that is still to come.
-async fn case_no(scope: &mut Scope<'_>, id: RecordId) -> Result<i64, StoreError> {
-    sqlx::query_scalar(
-        "INSERT INTO cases (id) VALUES ($1) ON CONFLICT (id) DO UPDATE SET id = excluded.id RETURNING case_no",
-    )
-    .bind(id.as_bytes().to_vec())
-    .fetch_one(&mut *scope.tx)
-    .await
-    .map_err(StoreError::storage("numbering a case"))
+async fn number_case(
+    scope: &mut Scope<'_>,
+    id: RecordId,
+    place: i64,
+) -> Result<Numbered, StoreError> {
+    let sql = "INSERT INTO cases (id) VALUES (?) ON CONFLICT (id) DO UPDATE SET id = excluded.id
+               RETURNING case_no, (
+                 SELECT COUNT(*) FROM case_records AS filed
+                 WHERE filed.case_no = cases.case_no AND ? <= filed.place AND filed.place < ?
+               )";
+    let first = place_of(split_place(place).0, 0)?;
+    let numbered = scope.tx.read(sql, [id.as_bytes().into(), first.into(), place.into()]).await?;
+    let row = numbered.first().ok_or(StoreError::Damaged { what: "a case's number" })?;
+    let n_earlier: i64 = rows::column(row, 1)?;
+    let n_earlier = usize::try_from(n_earlier).unwrap_or(usize::MAX);
+    Ok(Numbered { case_no: rows::column(row, 0)?, n_earlier })
 }
 
 async fn name_case(scope: &mut Scope<'_>, case_no: i64, name: &str) -> Result<(), StoreError> {
-    sqlx::query("UPDATE cases SET name = $2 WHERE case_no = $1")
-        .bind(case_no)
-        .bind(name.to_owned())
-        .execute(&mut *scope.tx)
-        .await
-        .map_err(StoreError::storage("naming a case"))?;
-    Ok(())
+    let values = [name.into(), case_no.into()];
+    scope.tx.write("UPDATE cases SET name = ? WHERE case_no = ?", values).await
 }
 
 async fn refuse(
@@ -141,64 +148,53 @@ async fn refuse(
     reason: &str,
     detail: &str,
 ) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO refusals (place, reason, detail) VALUES ($1, $2, $3)
-         ON CONFLICT (place) DO UPDATE SET reason = excluded.reason, detail = excluded.detail",
-    )
-    .bind(place)
-    .bind(reason.to_owned())
-    .bind(detail.to_owned())
-    .execute(&mut *scope.tx)
-    .await
-    .map_err(StoreError::storage("noting a refusal"))?;
-    Ok(())
+    let sql = "INSERT INTO refusals (place, reason, detail) VALUES (?, ?, ?)
+               ON CONFLICT (place) DO UPDATE SET reason = excluded.reason, detail = excluded.detail";
+    scope.tx.write(sql, [place.into(), reason.into(), detail.into()]).await
 }
 
 /// Marks the cases that the clock has something to do in.
 pub(crate) async fn mark_due(scope: &mut Scope<'_>) -> Result<(), StoreError> {
-    let due: Vec<i64> = sqlx::query_scalar("SELECT case_no FROM cases WHERE deadline <= $1")
-        .bind(rows::to_i64_at_most(scope.now.0))
-        .fetch_all(&mut *scope.tx)
-        .await
-        .map_err(StoreError::storage("finding what is due"))?;
-    scope.group.dirty.extend(due);
+    let now = rows::to_i64_at_most(scope.now.0);
+    let due = scope.tx.read("SELECT case_no FROM cases WHERE deadline <= ?", [now.into()]).await?;
+    for row in &due {
+        scope.group.dirty.insert(rows::column(row, 0)?);
+    }
     Ok(())
 }
 
-/// When the clock next changes the register.
-pub(crate) async fn next_deadline(
-    tx: &mut SqliteConnection,
-) -> Result<Option<UnixMillis>, StoreError> {
-    let next: Option<i64> =
-        sqlx::query_scalar("SELECT MIN(deadline) FROM cases WHERE deadline IS NOT NULL")
-            .fetch_one(tx)
-            .await
-            .map_err(StoreError::storage("finding the next deadline"))?;
+/// Asks when the clock next changes the register.
+pub(crate) const NEXT_DEADLINE: &str = "SELECT MIN(deadline) FROM cases WHERE deadline IS NOT NULL";
+
+/// The answer to [`NEXT_DEADLINE`].
+pub(crate) fn read_deadline(answer: &[SqliteRow]) -> Result<Option<UnixMillis>, StoreError> {
+    let next: Option<i64> = answer.first().map(|row| rows::column(row, 0)).transpose()?.flatten();
     Ok(next.map(|at| UnixMillis(at.unsigned_abs())))
 }
 
-/// Folds every case that the group touched. `last` is the place of the newest item in the feed.
-pub(crate) async fn refold(scope: &mut Scope<'_>, last: Position) -> Result<(), StoreError> {
+/// Folds every case that the group touched. `last` is the end of the feed before.
+pub(crate) async fn refold(scope: &mut Scope<'_>, last: FeedEnd) -> Result<(), StoreError> {
     let dirty = std::mem::take(&mut scope.group.dirty);
     if dirty.is_empty() {
         return Ok(());
     }
-    let position = next_position(scope, last).await?;
+    let position = next_position(scope, last.position).await?;
     for case_no in dirty {
-        let loaded = load::case(scope.tx, scope.config, case_no).await?;
+        let loaded = load::case(&mut scope.tx, scope.config, case_no).await?;
         let Some(case) = civic::fold(&loaded.records, &scope.config.region, scope.now) else {
             continue;
         };
         write_case(scope, case_no, &case).await?;
-        write_verdicts(scope, case_no, &loaded, &case).await?;
-        write_items(scope, (case_no, position), &loaded, &case).await?;
+        write_verdicts(scope, &loaded, &case).await?;
+        let next = FeedEnd { seq: last.seq + 1, position };
+        write_items(scope, (case_no, next), &loaded, &case).await?;
     }
     Ok(())
 }
 
 /// Where this group's items stand in the feed: after all that are there, so that nobody who has read those misses one.
 async fn next_position(scope: &mut Scope<'_>, last: Position) -> Result<Position, StoreError> {
-    let own = scope.tails.get(scope.tx, scope.config.own.name).await?;
+    let own = scope.tails.get(&mut scope.tx, scope.config.own.name).await?;
     let log_size = own.map_or(0, |tail| tail.row.frontier.size());
     let earliest =
         if last.log_size < log_size { last.instant.0 } else { last.instant.0.saturating_add(1) };
@@ -211,23 +207,18 @@ pub(crate) async fn must_count(
     appended: &[Appended],
 ) -> Result<(), StoreError> {
     let own = scope.config.own.name;
-    let log_no = scope.tails.get_or_begin(scope.tx, own, None).await?.row.log_no;
+    let log_no = scope.tails.get_or_begin(&mut scope.tx, own, None).await?.row.log_no;
     let mut of_cases: BTreeMap<i64, Vec<RecordId>> = BTreeMap::new();
     for written in appended {
         let place = own_place(log_no, written)?;
         not_refused(scope, place).await?;
-        let cases: Vec<i64> =
-            sqlx::query_scalar("SELECT case_no FROM case_records WHERE place = $1")
-                .bind(place)
-                .fetch_all(&mut *scope.tx)
-                .await
-                .map_err(StoreError::storage("finding the case of a record"))?;
-        for case_no in cases {
-            of_cases.entry(case_no).or_default().push(written.id);
+        let sql = "SELECT case_no FROM case_records WHERE place = ?";
+        for row in &scope.tx.read(sql, [place.into()]).await? {
+            of_cases.entry(rows::column(row, 0)?).or_default().push(written.id);
         }
     }
     for (case_no, records) in of_cases {
-        let loaded = load::case(scope.tx, scope.config, case_no).await?;
+        let loaded = load::case(&mut scope.tx, scope.config, case_no).await?;
         let case = civic::fold(&loaded.records, &scope.config.region, scope.now);
         records.into_iter().try_for_each(|record| judge(case.as_ref(), record))?;
     }
@@ -236,13 +227,10 @@ pub(crate) async fn must_count(
 
 /// Refuses a record that could not even be filed.
 async fn not_refused(scope: &mut Scope<'_>, place: i64) -> Result<(), StoreError> {
-    let malformed = sqlx::query("SELECT reason, detail FROM refusals WHERE place = $1")
-        .bind(place)
-        .fetch_optional(&mut *scope.tx)
-        .await
-        .map_err(StoreError::storage("reading a refusal"))?;
-    let Some(row) = malformed else { return Ok(()) };
-    let (reason, detail) = (rows::column(&row, 0)?, rows::column(&row, 1)?);
+    let sql = "SELECT reason, detail FROM refusals WHERE place = ?";
+    let malformed = scope.tx.read(sql, [place.into()]).await?;
+    let Some(row) = malformed.first() else { return Ok(()) };
+    let (reason, detail) = (rows::column(row, 0)?, rows::column(row, 1)?);
     Err(StoreError::Refused { reason, detail })
 }
 
@@ -270,21 +258,20 @@ fn judge(case: Option<&Case>, id: RecordId) -> Result<(), StoreError> {
 
 async fn write_case(scope: &mut Scope<'_>, case_no: i64, case: &Case) -> Result<(), StoreError> {
     let deadline = case.next_deadline.map(|(at, _)| rows::to_i64_at_most(at.0));
-    sqlx::query(
-        "UPDATE cases SET kind = $2, state = $3, provisional = $4, view = $5, deadline = $6, deadline_why = $7
-         WHERE case_no = $1",
-    )
-    .bind(case_no)
-    .bind(kind_name(case))
-    .bind(case.state)
-    .bind(i64::from(case.provisional))
-    .bind(view_json(case)?)
-    .bind(deadline)
-    .bind(case.next_deadline.map(|(_, why)| why))
-    .execute(&mut *scope.tx)
-    .await
-    .map_err(StoreError::storage("writing the register"))?;
-    Ok(())
+    let why = case.next_deadline.map(|(_, why)| why);
+    let sql = "UPDATE cases
+               SET kind = ?, state = ?, provisional = ?, view = ?, deadline = ?, deadline_why = ?
+               WHERE case_no = ?";
+    let values = [
+        kind_name(case).into(),
+        case.state.into(),
+        i64::from(case.provisional).into(),
+        view_json(case)?.into(),
+        deadline.into(),
+        why.into(),
+        case_no.into(),
+    ];
+    scope.tx.write(sql, values).await
 }
 
 /// The name of a case's kind, as in /register/… and in feeds.
@@ -331,46 +318,27 @@ fn view_json(case: &Case) -> Result<String, StoreError> {
 /// Notes what changed of the verdicts: of a large case, little does.
 async fn write_verdicts(
     scope: &mut Scope<'_>,
-    case_no: i64,
     loaded: &Loaded,
     case: &Case,
 ) -> Result<(), StoreError> {
-    let noted: Vec<(i64, String, String)> = sqlx::query_as(
-        "SELECT r.place, r.reason, r.detail FROM case_records AS c
-         JOIN refusals AS r ON r.place = c.place WHERE c.case_no = $1",
-    )
-    .bind(case_no)
-    .fetch_all(&mut *scope.tx)
-    .await
-    .map_err(StoreError::storage("reading refusals"))?;
-    let mut noted: BTreeMap<i64, (String, String)> =
-        noted.into_iter().map(|(place, reason, detail)| (place, (reason, detail))).collect();
     for judgement in &case.judgements {
         let Some(place) = loaded.place(&judgement.record) else { continue };
-        let before = noted.remove(&place);
+        let before = loaded.refusals.get(&place);
         match &judgement.verdict {
             Verdict::Refused(refusal) => {
                 let told = (refusal.reason().to_owned(), refusal.to_string());
-                if before.as_ref() != Some(&told) {
+                if before != Some(&told) {
                     refuse(scope, place, &told.0, &told.1).await?;
                 }
             }
             Verdict::Counts | Verdict::Repeat => {
                 if before.is_some() {
-                    accept_after_all(scope, place).await?;
+                    let sql = "DELETE FROM refusals WHERE place = ?";
+                    scope.tx.write(sql, [place.into()]).await?;
                 }
             }
         }
     }
-    Ok(())
-}
-
-async fn accept_after_all(scope: &mut Scope<'_>, place: i64) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM refusals WHERE place = $1")
-        .bind(place)
-        .execute(&mut *scope.tx)
-        .await
-        .map_err(StoreError::storage("noting a verdict"))?;
     Ok(())
 }
 
@@ -380,27 +348,33 @@ const ITEMS_PER_QUERY: usize = 32;
 /// Adds the steps that the feed has not told yet. An item, once told, stays; its id is equal at every coordinator.
 async fn write_items(
     scope: &mut Scope<'_>,
-    (case_no, position): (i64, Position),
+    (case_no, first): (i64, FeedEnd),
     loaded: &Loaded,
     case: &Case,
 ) -> Result<(), StoreError> {
+    let position = first.position;
+    let (log_size, instant) =
+        (rows::to_i64(position.log_size)?, rows::to_i64_at_most(position.instant.0));
     for steps in case.transitions.chunks(ITEMS_PER_QUERY) {
-        let told = told_items(scope.tx, steps).await?;
-        for step in steps.iter().filter(|it| !told.contains(it.item.as_bytes().as_slice())) {
-            let done = sqlx::query(
-                "INSERT INTO items (id, log_size, instant, case_no, item) VALUES ($1, $2, $3, $4, $5)
-                 ON CONFLICT (id) DO NOTHING",
-            )
-            .bind(step.item.as_bytes().to_vec())
-            .bind(rows::to_i64(position.log_size)?)
-            .bind(rows::to_i64_at_most(position.instant.0))
-            .bind(case_no)
-            .bind(item_json(step, loaded, case))
-            .execute(&mut *scope.tx)
-            .await
-            .map_err(StoreError::storage("writing the feed"))?;
-            scope.group.n_items += usize::try_from(done.rows_affected()).unwrap_or(0);
-            scope.group.position = Some(position);
+        let mut told = told_items(&mut scope.tx, steps).await?;
+        for step in steps {
+            if !told.insert(step.item.as_bytes().to_vec()) {
+                continue;
+            }
+            let seq = first.seq + i64::try_from(scope.group.items.len()).unwrap_or(i64::MAX);
+            let item = item_json(step, loaded, case);
+            let values = [
+                seq.into(),
+                step.item.as_bytes().into(),
+                log_size.into(),
+                instant.into(),
+                case_no.into(),
+                item.as_str().into(),
+            ];
+            let sql = "INSERT INTO items (seq, id, log_size, instant, case_no, item)
+                       VALUES (?, ?, ?, ?, ?, ?)";
+            scope.tx.write(sql, values).await?;
+            scope.group.items.push(FeedItem { seq, position, item });
         }
     }
     Ok(())
@@ -408,18 +382,15 @@ async fn write_items(
 
 /// Which of these steps the feed has told. The statement has always the same text: an id that is missing is empty.
 async fn told_items(
-    tx: &mut SqliteConnection,
+    tx: &mut Transaction<'_>,
     steps: &[Transition],
 ) -> Result<BTreeSet<Vec<u8>>, StoreError> {
     let sql = format!("SELECT id FROM items WHERE id IN (?{})", ", ?".repeat(ITEMS_PER_QUERY - 1));
-    let mut query = sqlx::query_scalar(AssertSqlSafe(sql));
-    for number in 0..ITEMS_PER_QUERY {
-        query =
-            query.bind(steps.get(number).map_or_else(Vec::new, |it| it.item.as_bytes().to_vec()));
-    }
-    let told: Vec<Vec<u8>> =
-        query.fetch_all(tx).await.map_err(StoreError::storage("reading the feed"))?;
-    Ok(told.into_iter().collect())
+    let ids = (0..ITEMS_PER_QUERY).map(|number| {
+        let id = steps.get(number).map(|it| it.item.as_bytes().to_vec());
+        Value::from(id.unwrap_or_default())
+    });
+    tx.read(&sql, ids).await?.iter().map(|row| rows::column(row, 0)).collect()
 }
 
 fn item_json(step: &Transition, loaded: &Loaded, case: &Case) -> String {

@@ -8,48 +8,47 @@ use std::{
 
 use record::{LogName, UnixMillis};
 use sqlx::{Connection as _, SqliteConnection, SqlitePool};
-use tlog::{Frontier, Hash};
-use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc};
+use tlog::Hash;
+use tokio::{
+    sync::{OwnedSemaphorePermit, broadcast, mpsc, watch},
+    time::timeout,
+};
 
 use crate::{
     StoreConfig, accept, append,
     connection::WriteFile,
     error::StoreError,
     jobs::{Answer, Job, Reply, Waiting, answer},
-    logs::Tails,
-    read::Position,
+    logs::{self, LogRow, Tails},
+    read::{FeedEnd, FeedItem},
     receipts, register,
+    transaction::Transaction,
 };
 
 /// A group closes once it holds this many records; what waits goes into the next one.
 const MAX_GROUP_RECORDS: usize = 8_192;
 /// Or this many bytes of them: 16 batches of 1 MiB, half of what the WAL holds before it is folded into the file.
 const MAX_GROUP_BYTES: usize = 16 * 1024 * 1024;
+/// How long cosignatures wait for a group to join: nothing hangs on them, and a commit of their own would keep a record
+/// waiting.
+const MAX_UNHURRIED: Duration = Duration::from_millis(20);
 /// How long a stop waits for readers to end: the longest page or batch takes far less.
 const LONGEST_READ: Duration = Duration::from_secs(5);
+/// New feed items that a commit carries to its listeners, who need not read them then. Beyond it they are read: 256
+/// commits that nobody has heard yet hold 4,096 items of about 1 KiB at most.
+const MAX_CARRIED_ITEMS: usize = 16;
 /// Commits that a slow listener may fall behind before it must read everything anew.
 const MAX_UNHEARD_COMMITS: usize = 256;
-
-/// The head of a log after a commit.
-#[derive(Debug, Clone)]
-pub struct CommittedHead {
-    /// Which log.
-    pub log: LogName,
-    /// Size and peaks of the tree that is held.
-    pub frontier: Frontier,
-    /// The size of its newest checkpoint.
-    pub size: u64,
-    /// The newest signed checkpoint, with cosignatures.
-    pub checkpoint: Arc<[u8]>,
-}
 
 /// What a commit changed.
 #[derive(Debug, Clone)]
 pub struct Commit {
-    /// Logs whose newest checkpoint changed.
-    pub heads: Vec<CommittedHead>,
-    /// New feed items.
+    /// Logs whose newest checkpoint changed, as they are now, each once.
+    pub heads: Vec<LogRow>,
+    /// How many feed items are new.
     pub n_items: usize,
+    /// The new feed items in order; empty if there are more than 16, which are to be read.
+    pub items: Vec<FeedItem>,
     /// When the clock next changes the register.
     pub next_deadline: Option<UnixMillis>,
 }
@@ -59,21 +58,21 @@ pub struct Commit {
 pub(crate) struct Group {
     /// Cases to be folded anew before the commit.
     pub(crate) dirty: BTreeSet<i64>,
-    /// Checkpoints that became newest.
-    pub(crate) heads: BTreeMap<LogName, CommittedHead>,
+    /// Logs whose newest checkpoint changed.
+    pub(crate) heads: BTreeSet<LogName>,
+    /// Logs whose row changed, which is written once, at the end.
+    pub(crate) changed: BTreeSet<LogName>,
     /// Logs of others of which a whole checkpoint came to be held.
     pub(crate) received: BTreeMap<LogName, (u64, Hash)>,
     /// Whether our own log grew.
     pub(crate) own_grew: bool,
     /// Feed items written.
-    pub(crate) n_items: usize,
-    /// Where in the feed they stand.
-    pub(crate) position: Option<Position>,
+    pub(crate) items: Vec<FeedItem>,
 }
 
 /// What the transaction's steps share.
 pub(crate) struct Scope<'a> {
-    pub(crate) tx: &'a mut SqliteConnection,
+    pub(crate) tx: Transaction<'a>,
     pub(crate) config: &'a StoreConfig,
     pub(crate) tails: &'a mut Tails,
     pub(crate) group: &'a mut Group,
@@ -87,39 +86,44 @@ struct Writer {
     config: Arc<StoreConfig>,
     tails: Tails,
     commits: broadcast::Sender<Arc<Commit>>,
+    fault: watch::Sender<Option<StoreError>>,
     /// The time of the group before.
     last_instant: UnixMillis,
-    /// The place of the newest feed item.
-    last_position: Position,
+    /// The end of the feed.
+    last_item: FeedEnd,
 }
 
 /// What the writer works on.
 pub(crate) struct Files {
     pub(crate) write: WriteFile,
     pub(crate) read: SqlitePool,
-    /// The place of the newest feed item in them.
-    pub(crate) last_position: Position,
+    /// The end of the feed in them.
+    pub(crate) last_item: FeedEnd,
+}
+
+/// Where the writer tells how its transactions ended.
+pub(crate) struct Told {
+    pub(crate) commits: broadcast::Sender<Arc<Commit>>,
+    pub(crate) fault: watch::Receiver<Option<StoreError>>,
 }
 
 /// Starts the writer, which ends when it is told to close, or when the last [`crate::Store`] is dropped.
-pub(crate) fn start(
-    files: Files,
-    config: Arc<StoreConfig>,
-    jobs: mpsc::Receiver<Waiting>,
-) -> broadcast::Sender<Arc<Commit>> {
+pub(crate) fn start(files: Files, config: Arc<StoreConfig>, jobs: mpsc::Receiver<Waiting>) -> Told {
     let (commits, _) = broadcast::channel(MAX_UNHEARD_COMMITS);
-    let Files { write, read, last_position } = files;
+    let (fault, told) = watch::channel(None);
+    let Files { write, read, last_item } = files;
     let writer = Writer {
         file: write,
         read,
         config,
         tails: Tails::default(),
         commits: commits.clone(),
-        last_instant: last_position.instant,
-        last_position,
+        fault,
+        last_instant: last_item.position.instant,
+        last_item,
     };
     tokio::spawn(writer.run(jobs));
-    commits
+    Told { commits, fault: told }
 }
 
 /// Jobs that are committed together, and the room they take of what may wait.
@@ -151,6 +155,10 @@ impl Writer {
         while let Some(first) = jobs.recv().await {
             let mut gathered = Gathered::default();
             let mut next = Some(first);
+            if let Some(Waiting { job: Job::Cosigned { .. }, .. }) = next {
+                next.take().into_iter().for_each(|it| gathered.push(it));
+                next = timeout(MAX_UNHURRIED, jobs.recv()).await.ok().flatten();
+            }
             while let Some(waiting) = next {
                 match waiting {
                     // What was asked before is still done; nothing more is taken.
@@ -175,7 +183,7 @@ impl Writer {
 
     /// Readers first: the last connection to close takes the WAL away.
     async fn close(self) -> Result<(), StoreError> {
-        if tokio::time::timeout(LONGEST_READ, self.read.close()).await.is_err() {
+        if timeout(LONGEST_READ, self.read.close()).await.is_err() {
             tracing::warn!(
                 "a reader did not end in time; the write-ahead log stays beside the file"
             );
@@ -205,6 +213,7 @@ impl Writer {
             metrics::counter!("folkmoot_store_faults_total").increment(1);
             self.tails.clear();
         }
+        self.tell_fault(ended.as_ref().err());
         for answer in answers {
             answer(ended.as_ref().map(|_| ()));
         }
@@ -216,25 +225,27 @@ impl Writer {
         self.tails.bound();
     }
 
+    fn tell_fault(&self, met: Option<&StoreError>) {
+        self.fault.send_if_modified(|told| {
+            let is_news = told.is_some() != met.is_some();
+            if is_news {
+                *told = met.cloned();
+            }
+            is_news
+        });
+    }
+
     async fn transact(
         &mut self,
         db: &mut SqliteConnection,
         jobs: Vec<Job>,
         answers: &mut Vec<Answer>,
     ) -> Result<Commit, StoreError> {
-        let storage = StoreError::storage("writing records");
         let started = std::time::Instant::now();
         let now = UnixMillis(self.config.clock.now_millis()).max(self.last_instant);
-        let mut tx = match db.begin_with("BEGIN IMMEDIATE").await.map_err(&storage) {
-            Ok(tx) => tx,
-            Err(fault) => {
-                jobs.into_iter().for_each(|job| job.fail(&fault));
-                return Err(fault);
-            }
-        };
         let mut group = Group::default();
         let mut scope = Scope {
-            tx: &mut tx,
+            tx: Transaction::begin(db),
             config: &self.config,
             tails: &mut self.tails,
             group: &mut group,
@@ -243,16 +254,20 @@ impl Writer {
         scope.apply_all(jobs, answers).await?;
         receipts::file(&mut scope).await?;
         append::sign_head(&mut scope).await?;
-        register::refold(&mut scope, self.last_position).await?;
-        let next_deadline = register::next_deadline(scope.tx).await?;
-        tx.commit().await.map_err(&storage)?;
-        self.last_position = group.position.unwrap_or(self.last_position);
-        self.last_instant = now.max(self.last_position.instant);
+        register::refold(&mut scope, self.last_item).await?;
+        let heads = logs::write_changed(&mut scope).await?;
+        let last = scope.tx.commit(register::NEXT_DEADLINE).await?;
+        let next_deadline = register::read_deadline(&last)?;
+        if let Some(item) = group.items.last() {
+            self.last_item = FeedEnd { seq: item.seq, position: item.position };
+        }
+        self.last_instant = now.max(self.last_item.position.instant);
         metrics::histogram!("folkmoot_store_commit_seconds")
             .record(started.elapsed().as_secs_f64());
         Ok(Commit {
-            heads: group.heads.into_values().collect(),
-            n_items: group.n_items,
+            heads,
+            n_items: group.items.len(),
+            items: if group.items.len() <= MAX_CARRIED_ITEMS { group.items } else { Vec::new() },
             next_deadline,
         })
     }

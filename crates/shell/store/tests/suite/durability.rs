@@ -102,11 +102,14 @@ async fn a_full_disk_is_told_to_every_caller_and_the_store_goes_on_when_there_is
         assert!(refused.unwrap_err().is_disk_full());
     }
     assert!(tick.unwrap_err().is_disk_full());
+    let fault = store.fault();
+    assert!(fault.borrow().as_ref().is_some_and(StoreError::is_disk_full));
     assert_eq!(size(&store, node.log).await, 3);
     assert_eq!(size(&store, other.log).await, 0);
 
     // What is small still fits.
     assert_eq!(append(&store, unknown(b"small")).await.index, 3);
+    assert!(fault.borrow().is_none());
     assert!(large().await.unwrap_err().is_disk_full());
     room.store(100_000, Ordering::Relaxed);
     // The limit is read again after the next fault at the latest.

@@ -7,7 +7,7 @@ use record::{
     LogName, Payload, RecordId, UnixMillis,
     payload::{Receipt, receipt::HeldHead},
 };
-use store::Store;
+use store::{Guard, Store, StoreError};
 use tlog::Hash;
 
 use crate::world::*;
@@ -58,6 +58,53 @@ async fn a_replayed_log_changes_nothing() {
         accept(&reader.store, incoming(store, log, 0, end).await).await.unwrap();
     }
     assert_eq!((views(&reader.store).await, reader.store.item_count().await.unwrap()), before);
+}
+
+#[tokio::test]
+async fn the_1025th_record_of_a_log_in_a_case_is_kept_and_not_filed_and_others_still_count() {
+    let (opener, flooder, pledger) = (place(1).await, place(2).await, place(3).await);
+    let opened = append(&opener.store, pool(10)).await.id;
+    for node in [&flooder, &pledger] {
+        carry(&opener.store, &node.store, opener.log).await;
+    }
+    // The same again and again: what adds nothing takes room, too.
+    let flood = vec![pledge(opened, 4); record::limits::MAX_CASE_RECORDS];
+    for drafts in flood.chunks(record::limits::MAX_DRAFTS) {
+        flooder.store.append(drafts.to_vec(), Guard::None).await.unwrap();
+    }
+    let last = size(&flooder.store, flooder.log).await - 1;
+    assert!(flooder.store.refusal(flooder.log, last).await.unwrap().is_none());
+    let guarded = flooder.store.append(vec![pledge(opened, 5)], Guard::MustCount).await;
+    assert!(
+        matches!(&guarded, Err(StoreError::Refused { reason, .. }) if reason == "case.too_many"),
+        "{guarded:?}"
+    );
+    append(&flooder.store, pledge(opened, 6)).await;
+    let (reason, _) = flooder.store.refusal(flooder.log, last + 1).await.unwrap().unwrap();
+    assert_eq!(reason, "case.too_many");
+
+    append(&pledger.store, pledge(opened, 7)).await;
+    carry(&flooder.store, &pledger.store, flooder.log).await;
+    let view = pledger.store.case(opened).await.unwrap().unwrap().view;
+    assert!(view.contains("\"quantity\":11"), "{view:.400}");
+}
+
+#[tokio::test]
+async fn a_commit_carries_its_items_as_the_file_has_them_up_to_16() {
+    let node = place(1).await;
+    let mut commits = node.store.commits();
+    let mut read = 0;
+    // Each pool has one item for its opening.
+    for n_pools in [1, 16, 17] {
+        node.store.append(vec![pool(10); n_pools], Guard::None).await.unwrap();
+        let commit = commits.recv().await.unwrap();
+        assert_eq!(commit.n_items, n_pools);
+        let told = node.store.items_after(store::Position::default(), read, 100).await.unwrap();
+        read = told.last().unwrap().seq;
+        let told = if n_pools <= 16 { told } else { Vec::new() };
+        let whole = |it: &store::FeedItem| (it.seq, it.position, it.item.clone());
+        assert!(commit.items.iter().map(whole).eq(told.iter().map(whole)), "{n_pools}");
+    }
 }
 
 #[tokio::test]

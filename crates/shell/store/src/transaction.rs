@@ -1,0 +1,221 @@
+//! One transaction of the writer. A hop to SQLite's thread and back costs more than most statements, so what nobody
+//! waits for travels with the next question.
+//!
+//! ```text
+//! write, write, write ─┐
+//! read ────────────────┴─▶ one hop ─▶ rows
+//! ```
+
+use sqlx::{
+    Arguments as _, AssertSqlSafe, SqliteConnection,
+    sqlite::{SqliteArguments, SqliteRow},
+};
+
+use crate::error::StoreError;
+
+/// Statements that travel together at most. SQLite keeps them prepared by their joint text, and long runs of different
+/// length would drive each other out.
+const MAX_QUEUED: usize = 16;
+
+/// A value that is bound to a `?`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Value {
+    Null,
+    Int(i64),
+    Blob(Vec<u8>),
+    Text(String),
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Self::Int(number)
+    }
+}
+
+impl From<Vec<u8>> for Value {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Blob(bytes)
+    }
+}
+
+impl From<&[u8; 32]> for Value {
+    fn from(bytes: &[u8; 32]) -> Self {
+        Self::Blob(bytes.to_vec())
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl<T: Into<Self>> From<Option<T>> for Value {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}
+
+/// A transaction on the writer's connection. If it is dropped before [`Transaction::commit`], the connection must be
+/// closed: only that undoes what was written.
+#[derive(Debug)]
+pub(crate) struct Transaction<'c> {
+    db: &'c mut SqliteConnection,
+    /// Statements that wait, each ended by a semicolon.
+    sql: String,
+    n_queued: usize,
+    /// What is bound to their `?`, in order.
+    values: SqliteArguments,
+}
+
+impl<'c> Transaction<'c> {
+    /// Begins a transaction that may write; a fault of that shows at the first question.
+    pub(crate) fn begin(db: &'c mut SqliteConnection) -> Self {
+        let sql = "BEGIN IMMEDIATE;".to_owned();
+        Self { db, sql, n_queued: 1, values: SqliteArguments::default() }
+    }
+
+    /// Queues a statement that gives no rows. Its parameters are plain `?`, one for each value.
+    pub(crate) async fn write(
+        &mut self,
+        sql: &str,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<(), StoreError> {
+        self.queue(sql, values)?;
+        if MAX_QUEUED <= self.n_queued {
+            self.run().await?;
+        }
+        Ok(())
+    }
+
+    /// The rows of a statement, after everything that is queued.
+    pub(crate) async fn read(
+        &mut self,
+        sql: &str,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<Vec<SqliteRow>, StoreError> {
+        self.queue(sql, values)?;
+        self.run().await
+    }
+
+    /// The connection, after everything that is queued: for questions that are asked outside of transactions, too.
+    pub(crate) async fn connection(&mut self) -> Result<&mut SqliteConnection, StoreError> {
+        self.run().await?;
+        Ok(&mut *self.db)
+    }
+
+    /// Makes everything durable, and answers a last question.
+    pub(crate) async fn commit(mut self, question: &str) -> Result<Vec<SqliteRow>, StoreError> {
+        self.queue(question, [])?;
+        self.queue("COMMIT", [])?;
+        self.run().await
+    }
+
+    fn queue(
+        &mut self,
+        sql: &str,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<(), StoreError> {
+        self.sql.push_str(sql);
+        self.sql.push(';');
+        self.n_queued += 1;
+        for value in values {
+            let added = match value {
+                Value::Null => self.values.add(None::<i64>),
+                Value::Int(number) => self.values.add(number),
+                Value::Blob(bytes) => self.values.add(bytes),
+                Value::Text(text) => self.values.add(text),
+            };
+            added.map_err(|error| failed(sqlx::Error::Encode(error)))?;
+        }
+        Ok(())
+    }
+
+    /// Runs what is queued; the rows are those of the last statement.
+    async fn run(&mut self) -> Result<Vec<SqliteRow>, StoreError> {
+        if self.n_queued == 0 {
+            return Ok(Vec::new());
+        }
+        self.n_queued = 0;
+        let (sql, values) = (std::mem::take(&mut self.sql), std::mem::take(&mut self.values));
+        let asked = sqlx::query_with(AssertSqlSafe(sql), values);
+        asked.fetch_all(&mut *self.db).await.map_err(failed)
+    }
+}
+
+/// The rows of one statement, outside of a transaction.
+pub(crate) async fn read(
+    db: &mut SqliteConnection,
+    sql: &str,
+    values: impl IntoIterator<Item = Value>,
+) -> Result<Vec<SqliteRow>, StoreError> {
+    let (sql_before, values_before) = (String::new(), SqliteArguments::default());
+    let mut alone = Transaction { db, sql: sql_before, n_queued: 0, values: values_before };
+    alone.read(sql, values).await
+}
+
+fn failed(source: sqlx::Error) -> StoreError {
+    StoreError::storage("reading or writing the log file")(source)
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{Connection as _, Row as _};
+
+    use super::*;
+
+    async fn table() -> SqliteConnection {
+        let mut db = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        sqlx::query("CREATE TABLE t (a INTEGER PRIMARY KEY, b BLOB, c TEXT)")
+            .execute(&mut db)
+            .await
+            .unwrap();
+        db
+    }
+
+    const INSERT: &str = "INSERT INTO t (a, b, c) VALUES (?, ?, ?)";
+
+    #[tokio::test]
+    async fn a_question_sees_what_was_queued_before_with_every_value_in_its_place() {
+        let mut db = table().await;
+        let mut tx = Transaction::begin(&mut db);
+        tx.write(INSERT, [1.into(), vec![7_u8].into(), "x".into()]).await.unwrap();
+        tx.write(INSERT, [2.into(), None::<Vec<u8>>.into(), None::<String>.into()]).await.unwrap();
+        tx.write("UPDATE t SET c = ? WHERE a = ?", ["y".into(), 2.into()]).await.unwrap();
+        let rows = tx.read("SELECT a, b, c FROM t WHERE a <= ? ORDER BY a", [2.into()]).await;
+        let rows: Vec<(i64, Option<Vec<u8>>, Option<String>)> =
+            rows.unwrap().iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
+        let (x, y) = (Some("x".to_owned()), Some("y".to_owned()));
+        assert_eq!(rows, [(1, Some(vec![7]), x), (2, None, y)]);
+    }
+
+    #[tokio::test]
+    async fn a_commit_keeps_what_is_queued_and_answers_from_it() {
+        let mut db = table().await;
+        let mut tx = Transaction::begin(&mut db);
+        for number in 0..(3 * MAX_QUEUED as i64) {
+            tx.write(INSERT, [number.into(), Value::Null, Value::Null]).await.unwrap();
+        }
+        let rows = tx.commit("SELECT COUNT(*) FROM t").await.unwrap();
+        assert_eq!(rows[0].get::<i64, _>(0), 3 * MAX_QUEUED as i64);
+        let mut next = Transaction::begin(&mut db);
+        let rows = next.read("SELECT MAX(a) FROM t", []).await.unwrap();
+        assert_eq!(rows[0].get::<i64, _>(0), 3 * MAX_QUEUED as i64 - 1);
+    }
+
+    #[tokio::test]
+    async fn a_queued_statement_that_fails_is_told_at_the_next_question() {
+        let mut db = table().await;
+        let mut tx = Transaction::begin(&mut db);
+        for _ in 0..2 {
+            tx.write(INSERT, [1.into(), Value::Null, Value::Null]).await.unwrap();
+        }
+        assert!(tx.commit("SELECT 1").await.unwrap_err().is_fault());
+    }
+}
