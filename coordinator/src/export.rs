@@ -1,8 +1,13 @@
-//! Cases as OCDS releases: what was imported, published again, and pools as contracting processes of our own.
+//! Cases as OCDS releases: what was imported, published again, and opportunities that communities wrote themselves and
+//! pools as contracting processes of our own.
+//!
+//! Our own processes have the prefix of the region's charter, so that every coordinator gives them the same ocid.
 
 use std::collections::BTreeSet;
 
-use formats::ocds::export::{ExportRelease, ImportedRelease, PartyName, PoolExport, PoolStatus};
+use formats::ocds::export::{
+    ExportRelease, ImportedRelease, LocalRelease, PartyName, PoolExport, PoolStatus,
+};
 use peer::PeerError;
 use record::{
     CommunityId, Money, Payload, RecordId, UnixMillis,
@@ -49,21 +54,40 @@ struct RefusedRecord {
     record: String,
 }
 
+/// What an opportunity's view says that an export needs.
+#[derive(Debug, Deserialize)]
+struct OpportunityView {
+    ocid: String,
+    publisher: String,
+}
+
+/// The process that a notice names.
 #[derive(Debug, Deserialize)]
 struct Named {
+    #[serde(default)]
     ocid: String,
+}
+
+impl Named {
+    /// The ocid in a notice; empty if it names none, `None` if it is no release.
+    fn in_notice(notice_json: &[u8]) -> Option<String> {
+        serde_json::from_slice::<Self>(notice_json).ok().map(|it| it.ocid)
+    }
 }
 
 /// Turns cases into releases.
 #[derive(Debug)]
 pub(crate) struct Exporter {
     feed: Feed,
+    /// The prefix of pools.
     prefix: Option<String>,
 }
 
 impl Exporter {
-    /// Pools are exported under `prefix`, and not at all without one.
-    pub(crate) const fn new(feed: Feed, prefix: Option<String>) -> Self {
+    /// Pools are exported under the charter's prefix; where it has none, under the operator's, and not at all without
+    /// either.
+    pub(crate) fn new(feed: Feed, operators: Option<String>) -> Self {
+        let prefix = feed.peer().charter().ocid_prefix.clone().or(operators);
         Self { feed, prefix }
     }
 
@@ -109,19 +133,62 @@ impl Exporter {
         if row.kind == "pool" {
             return Ok(self.pool(row, record).await?.map(ExportRelease::Pool));
         }
-        Ok(self.republication(record).await?.map(ExportRelease::Imported))
+        let Some(release) = release_of(record.record.payload()) else { return Ok(None) };
+        Ok(if release.source.is_some() {
+            self.republication(record, release).await?.map(ExportRelease::Imported)
+        } else {
+            self.local(row, record, release).await?.map(ExportRelease::Local)
+        })
     }
 
-    async fn republication(&self, row: &WordsRow) -> Result<Option<ImportedRelease>, StoreError> {
-        let Some(Release { ocid, release_id, released_at, source: Some(source), .. }) =
-            release_of(row.record.payload())
-        else {
+    /// What a community wrote itself, if its ocid is the region's.
+    async fn local(
+        &self,
+        row: &CaseRow,
+        record: &WordsRow,
+        release: Release,
+    ) -> Result<Option<LocalRelease>, PeerError> {
+        let view: OpportunityView = parse_view(row)?;
+        let prefix = self.feed.peer().charter().ocid_prefix.as_ref();
+        let rest = prefix.and_then(|it| view.ocid.strip_prefix(it)?.strip_prefix('-'));
+        let notice_json = self.notice(record).await?;
+        let named = notice_json.as_deref().and_then(Named::in_notice).unwrap_or_default();
+        let is_of_another = !named.is_empty() && named != view.ocid;
+        if rest.is_none_or(str::is_empty) || is_of_another {
+            metrics::release_left_out();
+            return Ok(None);
+        }
+        let mut words =
+            self.feed.words().of_references(&record.record.header()?.references).await?;
+        if words.title().is_empty() {
+            words = self.feed.words().of_case(row.id).await?;
+        }
+        let title = Some(words.title()).filter(|it| !it.is_empty()).unwrap_or(&view.ocid);
+        Ok(Some(LocalRelease {
+            record: record.record.id(),
+            publisher: PartyName {
+                organisation: release.buyer.clone(),
+                ..self.party(&view.publisher).await?
+            },
+            title: title.to_owned(),
+            description: words.preferred().map(|it| it.text.clone()).unwrap_or_default(),
+            ocid: view.ocid,
+            release,
+            notice_json,
+        }))
+    }
+
+    async fn republication(
+        &self,
+        row: &WordsRow,
+        release: Release,
+    ) -> Result<Option<ImportedRelease>, StoreError> {
+        let Release { ocid, release_id, released_at, source: Some(source), .. } = release else {
             return Ok(None);
         };
         let Some(notice_json) = self.notice(row).await? else { return Ok(None) };
         // The notice is words; what the record says decides.
-        let named = serde_json::from_slice::<Named>(&notice_json);
-        if !named.is_ok_and(|notice| notice.ocid == ocid) {
+        if Named::in_notice(&notice_json).is_none_or(|named| named != ocid) {
             metrics::release_left_out();
             return Ok(None);
         }
@@ -187,7 +254,7 @@ impl Exporter {
 
     async fn party(&self, community: &str) -> Result<PartyName, PeerError> {
         let id: CommunityId =
-            community.parse().ok().ok_or(StoreError::Damaged { what: "a community of a pool" })?;
+            community.parse().ok().ok_or(StoreError::Damaged { what: "a community of a case" })?;
         Ok(PartyName { id, name: self.feed.name_of(id).await?, organisation: None })
     }
 }

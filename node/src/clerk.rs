@@ -9,6 +9,7 @@ mod covenant;
 mod import;
 mod log;
 mod member;
+pub mod notice_file;
 mod poll;
 pub(crate) mod pool;
 pub mod refusal;

@@ -1,7 +1,8 @@
 //! `/ocds/releases`: opportunities and pools as an OCDS 1.1.5 release package, written while it is read.
 //!
-//! An imported notice is published again as a release of ours, without contact details, and names its origin. Pools are
-//! exported only where the operator has an OCDS prefix. What cannot be exported is left out and counted.
+//! An imported notice is published again as a release of ours, without contact details, and names its origin.
+//! Opportunities that communities wrote themselves are exported where the region's charter has an OCDS prefix; pools
+//! there, and where the operator has one. What cannot be exported is left out and counted.
 
 use std::{fmt, io, str::FromStr, sync::Arc, time::Duration};
 

@@ -3,7 +3,9 @@
 use axum::{body::Body, http::Request};
 use coordinator::pages::{Settings, pages};
 use formats::ocds::import;
+use record::payload::opportunity::{Release, Stage};
 use serde_json::{Value, json};
+use store::StoreError;
 use tower::ServiceExt as _;
 
 use crate::{
@@ -67,6 +69,86 @@ async fn pools_are_left_out_without_a_prefix() {
     let without = pages(world.feed.clone(), Settings::default());
     assert!(releases(&get(&without, "/ocds/releases").await.json()).is_empty());
     assert_eq!(releases(&get(&site(&world), "/ocds/releases").await.json()).len(), 1);
+}
+
+/// What a community writes itself, with this ocid.
+fn own(ocid: &str) -> Release {
+    Release { ocid: ocid.to_owned(), source: None, ..imported("ocds-abc123-1").release }
+}
+
+/// The words of it.
+fn own_notice(ocid: &str) -> Vec<u8> {
+    let email = "person@a.example";
+    let tender = json!({"title": "Roof works", "contactPoint": {"email": email}});
+    json!({"ocid": ocid, "tender": tender}).to_string().into_bytes()
+}
+
+#[tokio::test]
+async fn what_a_community_writes_itself_is_exported_under_the_regions_prefix() {
+    let world = World::with_prefix("ocds-a1b2c3").await;
+    let author = &world.author;
+    // The notice of a record need not repeat the ocid.
+    let first = author.publish(own("ocds-a1b2c3-roof"), own_notice("")).await;
+    let named = author.publish(own("ocds-a1b2c3-baths"), own_notice("ocds-a1b2c3-baths")).await;
+    let cancelled = Release { stage: Stage::Cancelled, ..own("ocds-a1b2c3-baths") };
+    let updated = author.update(named, cancelled).await;
+    let pool = author.open_full_pool("LED panels").await;
+    let page = get(&site(&world), "/ocds/releases").await;
+    assert!(!page.body.contains("person@a.example"), "contact details stay out");
+    let package = page.json();
+    keep_for_checkers("ocds-own.json", &package);
+    let found: Vec<_> = releases(&package).iter().map(|it| (&it["ocid"], &it["id"])).collect();
+    let ocid = |rest: &str| json!(format!("ocds-a1b2c3-{rest}"));
+    let pools = &releases(&package)[3]["id"];
+    assert_eq!(
+        found,
+        [
+            (&ocid("roof"), &json!(first)),
+            (&ocid("baths"), &json!(named)),
+            (&ocid("baths"), &json!(updated)),
+            (&ocid(&pool.to_string()), pools),
+        ],
+        "the charter's prefix is that of pools, too, whatever the operator's"
+    );
+    let [first, _, last, _] = releases(&package).as_slice() else { panic!("{package}") };
+    assert_eq!(
+        (&first["buyer"]["name"], &first["tender"]["title"]),
+        (&"Eastside".into(), &"Roof works".into())
+    );
+    assert_eq!((&first["tag"], &first["folkmoot"]), (&json!(["tender"]), &Value::Null));
+    assert_eq!(
+        (&last["tag"], &last["tender"]["title"]),
+        (&json!(["tenderCancellation"]), &"Roof works".into())
+    );
+}
+
+#[tokio::test]
+async fn an_own_record_with_a_foreign_ocid_is_refused_where_the_charter_has_a_prefix() {
+    let world = World::with_prefix("ocds-a1b2c3").await;
+    for foreign in ["ocds-abc123-1", "ocds-a1b2c34-1", "ocds-a1b2c3"] {
+        let refused = world.author.try_publish(own(foreign), own_notice(foreign)).await;
+        let Err(StoreError::Refused { reason, .. }) = refused else { panic!("{refused:?}") };
+        assert_eq!(reason, "opportunity.ocid_not_ours", "{foreign}");
+    }
+    let theirs = imported("ocds-abc123-1");
+    world.author.publish(theirs.release, theirs.notice_json).await;
+    assert_eq!(releases(&get(&site(&world), "/ocds/releases").await.json()).len(), 1);
+}
+
+#[tokio::test]
+async fn without_a_prefix_in_the_charter_no_ocid_is_refused_and_nothing_own_is_exported() {
+    let world = World::new().await;
+    for ocid in ["ocds-abc123-1", "ocds-213czf-1"] {
+        world.author.publish(own(ocid), own_notice(ocid)).await;
+    }
+    assert!(releases(&get(&site(&world), "/ocds/releases").await.json()).is_empty());
+}
+
+#[tokio::test]
+async fn an_own_record_whose_notice_speaks_of_another_process_is_not_exported() {
+    let world = World::with_prefix("ocds-a1b2c3").await;
+    world.author.publish(own("ocds-a1b2c3-1"), own_notice("ocds-a1b2c3-2")).await;
+    assert!(releases(&get(&site(&world), "/ocds/releases").await.json()).is_empty());
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use record::{
     },
 };
 use runtime::{clock::SystemClock, stop::StopSignal};
-use store::{Appended, Draft, Guard, Reference};
+use store::{Appended, Draft, Guard, Reference, StoreError};
 
 pub(crate) const NETWORK: &str = "test.folkmoot.example";
 pub(crate) const YEAR_3000: UnixMillis = UnixMillis(32_503_680_000_000);
@@ -35,8 +35,18 @@ pub(crate) fn charter(
     founders: &[CommunityId],
     coordinator: CommunityId,
 ) -> CharterFile {
+    charter_with("", parent, founders, coordinator)
+}
+
+/// The same, with further lines.
+fn charter_with(
+    lines: &str,
+    parent: &Path,
+    founders: &[CommunityId],
+    coordinator: CommunityId,
+) -> CharterFile {
     let mut text = format!(
-        "network = \"{NETWORK}\"\nname = \"Estuary\"\n[[coordinators]]\nid = \"{coordinator}\"\n"
+        "network = \"{NETWORK}\"\nname = \"Estuary\"\n{lines}\n[[coordinators]]\nid = \"{coordinator}\"\n"
     );
     for id in founders {
         text.push_str(&format!("[[founders]]\nid = \"{id}\"\n"));
@@ -120,8 +130,17 @@ impl Author {
         self.append(drafts).await[1].id
     }
 
-    /// Publishes a release that was imported.
+    /// Publishes a release with its notice.
     pub(crate) async fn publish(&self, release: Release, notice_json: Vec<u8>) -> RecordId {
+        self.try_publish(release, notice_json).await.unwrap()
+    }
+
+    /// The same, if it counts.
+    pub(crate) async fn try_publish(
+        &self,
+        release: Release,
+        notice_json: Vec<u8>,
+    ) -> Result<RecordId, StoreError> {
         let publication = Publication { region: self.region, release };
         let drafts = vec![
             draft(&Payload::Notice(Notice { release_json: notice_json }), Vec::new()),
@@ -130,7 +149,13 @@ impl Author {
                 vec![Reference::Draft(0)],
             ),
         ];
-        self.append(drafts).await[1].id
+        Ok(self.peer.store().append(drafts, Guard::MustCount).await?[1].id)
+    }
+
+    /// Says that a process stands elsewhere, in a record without a notice.
+    pub(crate) async fn update(&self, case: RecordId, release: Release) -> RecordId {
+        let update = Payload::Opportunity(OpportunityAction::Update(release));
+        self.append(vec![draft(&update, vec![Reference::Record(case)])]).await[0].id
     }
 }
 
@@ -147,10 +172,20 @@ impl World {
         Self::with_places(MAX_SUBSCRIBERS).await
     }
 
+    /// In a region with this OCDS prefix.
+    pub(crate) async fn with_prefix(prefix: &str) -> Self {
+        Self::of(&format!("ocid_prefix = \"{prefix}\""), MAX_SUBSCRIBERS).await
+    }
+
     pub(crate) async fn with_places(max_subscribers: usize) -> Self {
+        Self::of("", max_subscribers).await
+    }
+
+    /// In a region whose charter has these lines more.
+    async fn of(lines: &str, max_subscribers: usize) -> Self {
         let parent = tempfile::tempdir().unwrap();
         let (folder, id) = found(parent.path(), "Eastside");
-        let charter = charter(parent.path(), &[id], CommunityId::from_bytes([1; 32]));
+        let charter = charter_with(lines, parent.path(), &[id], CommunityId::from_bytes([1; 32]));
         let author = open(&folder, charter).await;
         let stop = StopSignal::new();
         let feed = Feed::new(author.peer.clone(), max_subscribers, stop.clone());

@@ -2,14 +2,13 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
-    io::{self, Read as _},
+    fs,
     path::{Path, PathBuf},
 };
 
 use clap::{Args, Subcommand};
-use formats::ocds::import::{self, FileReport, Note, Quarantined};
-use record::limits::MAX_IMPORT_FILE_BYTES;
+use formats::ocds::import::{self, FileRefusal, FileReport, Note, Quarantined};
+use node::clerk::notice_file;
 use runtime::exit::Exit;
 use serde::Serialize;
 
@@ -56,6 +55,7 @@ const MAX_LISTED: usize = 20;
 /// What would become of one file.
 #[derive(Debug, Serialize)]
 struct Checked {
+    /// Its path, beginning as the person wrote it.
     file: String,
     releases: usize,
     accepted: usize,
@@ -157,46 +157,24 @@ fn files_in(folder: &Path) -> Vec<PathBuf> {
 
 fn check_file(path: &Path) -> Checked {
     let file = path.display().to_string();
-    let outcome = read_bounded(path).and_then(|bytes| {
-        import::read(&file, &bytes)
-            .map_err(|refusal| Refused { reason: refusal.reason(), detail: refusal.to_string() })
-    });
-    match outcome {
+    // Read as an import reads it, so that both say the same about the same file.
+    match notice_file::read(path).and_then(|bytes| import::read(&file, &bytes)) {
         Ok(report) => Checked::of(file, report),
-        Err(refused) => Checked {
+        Err(refusal) => Checked {
             file,
             releases: 0,
             accepted: 0,
             quarantined: Vec::new(),
             notes: Vec::new(),
-            refused: Some(refused),
+            refused: Some(refusal.into()),
         },
     }
 }
 
-/// The file, unless it is larger than an import reads; that is found out before reading.
-fn read_bounded(path: &Path) -> Result<Vec<u8>, Refused> {
-    let unreadable = |error: io::Error| {
-        let detail = format!("{} could not be read: {error}", path.display());
-        Refused { reason: "import.unreadable", detail }
-    };
-    let too_large = |found_bytes: u64| {
-        let file = path.display();
-        let detail = format!(
-            "{file} has {found_bytes} bytes; an import reads at most {MAX_IMPORT_FILE_BYTES}"
-        );
-        Refused { reason: "import.file_too_large", detail }
-    };
-    let file = File::open(path).map_err(unreadable)?;
-    let n_bytes = file.metadata().map_err(unreadable)?.len();
-    if MAX_IMPORT_FILE_BYTES < n_bytes {
-        return Err(too_large(n_bytes));
+impl From<FileRefusal> for Refused {
+    fn from(refusal: FileRefusal) -> Self {
+        Self { reason: refusal.reason(), detail: refusal.to_string() }
     }
-    // A file may grow, and a pipe has no size.
-    let mut bytes = Vec::new();
-    file.take(MAX_IMPORT_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    let n_read = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    if MAX_IMPORT_FILE_BYTES < n_read { Err(too_large(n_read)) } else { Ok(bytes) }
 }
 
 impl Checked {

@@ -75,14 +75,57 @@ async fn a_file_that_is_no_ocds_and_one_that_is_missing_do_not_stop_the_others()
 }
 
 #[tokio::test]
-async fn a_file_above_the_limit_is_refused_before_it_is_read() {
+async fn a_file_above_the_limit_is_refused_before_it_is_read_with_its_size_and_the_limit() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("large.json");
     // A file with a hole: it takes no room on the disk.
-    File::create(&path).unwrap().set_len(MAX_IMPORT_FILE_BYTES + 1).unwrap();
+    let file = File::create(&path).unwrap();
+    file.set_len(MAX_IMPORT_FILE_BYTES + 1).unwrap();
+    write(folder.path(), "right.json", RIGHT.as_bytes());
     let run = check(&folder, &["--json"]).await;
-    let refused = run.json()["files"][0]["refused"]["reason"].clone();
-    assert_eq!((run.exit, refused), (Exit::Failed, json!("import.file_too_large")));
+    let refused = run.json()["files"][0]["refused"].clone();
+    assert_eq!((run.exit, &refused["reason"]), (Exit::Failed, &json!("import.file_too_large")));
+    let told = format!("{} has 67108865 bytes; an import reads at most 67108864", path.display());
+    assert_eq!(refused["detail"], told);
+    assert_eq!(run.json()["totals"]["accepted"], 1, "the other file is looked at");
+    file.set_len(MAX_IMPORT_FILE_BYTES).unwrap();
+    let run = check(&folder, &["--json"]).await;
+    assert_eq!(run.json()["files"][0]["refused"]["reason"], "import.not_json");
+}
+
+#[tokio::test]
+async fn a_schema_is_told_apart_from_a_release_without_its_ocid() {
+    let folder = tempfile::tempdir().unwrap();
+    write(
+        folder.path(),
+        "a.json",
+        br#"{"$schema": "x", "id": "y", "title": "z", "type": "object"}"#,
+    );
+    write(
+        folder.path(),
+        "b.json",
+        br#"{"id": "1", "date": "2026-01-02T00:00:00Z", "tag": ["tender"]}"#,
+    );
+    let run = check(&folder, &["--json"]).await;
+    assert_eq!(run.exit, Exit::Failed);
+    let told = run.json();
+    assert_eq!(told["files"][0]["refused"]["reason"], "import.not_releases");
+    assert_eq!(told["files"][1]["quarantined"][0]["reason"], "ocid.missing");
+    let reasons = json!({"import.not_releases": 1, "ocid.missing": 1});
+    assert_eq!((&told["totals"]["releases"], &told["totals"]["reasons"]), (&json!(1), &reasons));
+}
+
+#[tokio::test]
+async fn two_files_of_one_name_are_told_apart_by_their_paths() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["east/notices.json", "west/notices.json"] {
+        write(folder.path(), name, HALF.as_bytes());
+    }
+    let told = check(&folder, &["--json"]).await.json();
+    for (number, part) in ["east", "west"].into_iter().enumerate() {
+        let path = folder.path().join(part).join("notices.json");
+        assert_eq!(told["files"][number]["file"], path.display().to_string());
+    }
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
 
-use super::refusal::Refusal;
+use super::{notice_file::report_refusal, refusal::Refusal};
 use releases::Importer;
 
 /// Where reports are sent, one a file.
@@ -79,14 +79,7 @@ async fn take_file(
         Refusal::unavailable("import.failed", "The file could not be read; nothing of it was kept.")
     })?;
     match outcome {
-        Err(refusal) => Ok(json!({
-            "file": name,
-            "releases": 0,
-            "accepted": 0,
-            "already_held": 0,
-            "quarantined": [],
-            "refused": { "reason": refusal.reason(), "detail": refusal.to_string() },
-        })),
+        Err(refusal) => Ok(report_refusal(&name, &refusal)),
         Ok(FileReport { accepted, quarantined, n_releases }) => {
             let told = importer.take(accepted).await?;
             let mut left_out: Vec<Value> = quarantined.iter().map(|it| json!(it)).collect();

@@ -1,15 +1,20 @@
 //! Opening polls, taking ballots, and saying what a poll waits for.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 
-use ballotbox::{BallotBox, Cast, CastReceipt, Choice, MAX_CASTS_PER_CALL, PersonId};
+use ballotbox::{
+    BallotBox, BoxError, Cast, CastReceipt, CastRefusal, Choice, MAX_CASTS_PER_CALL, PersonId,
+};
 use civic::{CaseBody, poll::PollView};
 use data_encoding::HEXLOWER;
 use peer::Peer;
 use proto::{
     clerk::{
         Ballot, CastBallotsRequest, CastBallotsResponse, ClosePollResponse, OpenPollRequest,
-        OpenPollResponse,
+        OpenPollResponse, RefusedBallot,
     },
     kinds::poll::Constituency,
     payload::poll::parse_opening,
@@ -19,6 +24,7 @@ use record::{
     CommunityId, Payload, RecordId, UnixMillis,
     payload::poll::{Method, PollAction},
 };
+use store::Appended;
 
 use super::{
     refusal::{Reason as _, Refusal},
@@ -32,6 +38,17 @@ pub(super) async fn open(
     duties: &Duties,
     request: OpenPollRequest,
 ) -> Result<OpenPollResponse, Refusal> {
+    let appended = announce(peer, duties.ballots(), request).await?;
+    duties.poll(appended.id).await?;
+    Ok(OpenPollResponse { written: Some(written(appended)) })
+}
+
+/// Writes the poll's opening record; the ballot box does not hear of it here.
+async fn announce(
+    peer: &Peer,
+    ballots: &BallotBox,
+    request: OpenPollRequest,
+) -> Result<Appended, Refusal> {
     let OpenPollRequest { opening, text } = request;
     let text = text_of(text)?;
     let mut opening =
@@ -39,12 +56,10 @@ pub(super) async fn open(
     opening.region = peer.charter().region.as_bytes().to_vec();
     let named = opening.constituencies.iter().map(|it| community(&it.community));
     let named = named.collect::<Result<BTreeSet<_>, _>>()?;
-    opening.constituencies = electorate(peer, duties.ballots(), named).await?;
+    opening.constituencies = electorate(peer, ballots, named).await?;
     let opening = parse_opening(opening)?;
     check_labels(&text, usize::try_from(opening.n_options).unwrap_or(usize::MAX), "options")?;
-    let appended = open_case(peer, text, &Payload::Poll(PollAction::Open(opening))).await?;
-    duties.poll(appended.id).await?;
-    Ok(OpenPollResponse { written: Some(written(appended)) })
+    open_case(peer, text, &Payload::Poll(PollAction::Open(opening))).await
 }
 
 fn community(bytes: &[u8]) -> Result<CommunityId, Refusal> {
@@ -99,7 +114,11 @@ fn roll_lost() -> Refusal {
     )
 }
 
-/// Takes ballots. Nothing of a ballot is in any error: a refused one is named by its place in the list.
+/// What became of each ballot, in the order of the request.
+type Outcomes = Vec<Result<CastReceipt, Refusal>>;
+
+/// Takes ballots, each by itself: people vote, not requests. Nothing of a ballot is in any error: a refused one is named
+/// by its place in the list.
 pub(super) async fn cast(
     peer: &Peer,
     duties: &Duties,
@@ -118,39 +137,50 @@ pub(super) async fn cast(
         let person: PersonId = member.parse().map_err(|_error| not_a_member())?;
         Ok(Cast { poll, person, choice: choice_of(view.method, options)?, replace })
     });
-    let casts = casts.collect::<Result<Vec<_>, Refusal>>()?;
+    let casts: Vec<Result<Cast, Refusal>> = casts.collect();
     let now = UnixMillis(peer.clock().now_millis());
-    let ballots = duties.ballots();
-    let mut answers = ballots.cast_many(casts.clone(), now).await?;
-    if answers.iter().any(|it| matches!(it, Err(ballotbox::CastRefusal::UnknownPoll))) {
-        // The poll has come just now, and the box has not heard of it: nothing was taken, so all are handed in again.
-        duties.poll(poll).await?;
-        answers = ballots.cast_many(casts, now).await?;
-    }
-    receipts(answers)
+    answer(hand_in(duties, poll, casts, now).await?)
 }
 
-type Answers = Vec<Result<CastReceipt, ballotbox::CastRefusal>>;
+/// Hands in the ballots that can be read, in one transaction.
+async fn hand_in(
+    duties: &Duties,
+    poll: RecordId,
+    casts: Vec<Result<Cast, Refusal>>,
+    now: UnixMillis,
+) -> Result<Outcomes, Refusal> {
+    let sound: Vec<Cast> = casts.iter().filter_map(|it| it.as_ref().ok()).cloned().collect();
+    let ballots = duties.ballots();
+    let mut answers = ballots.cast_many(sound.clone(), now).await?;
+    if answers.iter().any(|it| matches!(it, Err(CastRefusal::UnknownPoll))) {
+        // The poll has come just now, and the box has not heard of it: nothing was taken, so all are handed in again.
+        duties.poll(poll).await?;
+        answers = ballots.cast_many(sound, now).await?;
+    }
+    let mut answers = answers.into_iter();
+    let outcome = |cast: Result<Cast, Refusal>| {
+        cast?;
+        let answer = answers.next().ok_or(BoxError::ShutDown)?;
+        answer.map_err(|refusal| Refusal::refused(refusal.reason(), refusal.to_string()))
+    };
+    Ok(casts.into_iter().map(outcome).collect())
+}
 
-fn receipts(answers: Answers) -> Result<CastBallotsResponse, Refusal> {
-    let n_all = answers.len();
-    let n_taken = answers.iter().filter(|it| it.is_ok()).count();
-    let mut receipts = Vec::with_capacity(n_all);
-    for (number, answer) in (1..).zip(answers) {
-        match answer {
-            Ok(receipt) => receipts.push(receipt_text(&receipt)),
-            Err(refusal) if n_all == 1 => {
-                return Err(Refusal::refused(refusal.reason(), refusal.to_string()));
-            }
+fn answer(outcomes: Outcomes) -> Result<CastBallotsResponse, Refusal> {
+    if let [Err(refusal)] = outcomes.as_slice() {
+        return Err(refusal.clone());
+    }
+    let mut response = CastBallotsResponse::default();
+    for (ballot_index, outcome) in (0..).zip(outcomes) {
+        match outcome {
+            Ok(receipt) => response.receipts.push(receipt_text(&receipt)),
             Err(refusal) => {
-                let detail = format!(
-                    "Ballot {number} of {n_all} was not added: {refusal} {n_taken} of the {n_all} are in the box."
-                );
-                return Err(Refusal::refused(refusal.reason(), detail));
+                let (reason, detail) = (refusal.reason().to_owned(), refusal.detail().to_owned());
+                response.refused.push(RefusedBallot { ballot_index, reason, detail });
             }
         }
     }
-    Ok(CastBallotsResponse { receipts })
+    Ok(response)
 }
 
 /// Poll, credential hash and leaf: what shows that the ballot is in the box.
@@ -162,7 +192,7 @@ fn receipt_text(receipt: &CastReceipt) -> String {
 fn not_a_member() -> Refusal {
     Refusal::invalid(
         "ballot.member_number",
-        "A member number is written like m-000123. No ballot was added; `member list` shows the numbers.",
+        "A member number is written like m-000123. The ballot was not added; `member list` shows the numbers.",
     )
 }
 
@@ -173,7 +203,7 @@ fn choice_of(method: Method, options: Vec<u32>) -> Result<Choice, Refusal> {
         (Method::Approval, _) => Ok(Choice::Several(options.into_iter().collect())),
         (Method::YesNo | Method::Plurality, [option]) => Ok(Choice::One(*option)),
         (Method::YesNo | Method::Plurality, _) => {
-            let detail = "This poll takes one option. No ballot was added.";
+            let detail = "This poll takes one option. The ballot was not added.";
             Err(Refusal::invalid("ballot.invalid_choice", detail))
         }
     }
@@ -195,36 +225,4 @@ pub(super) async fn close(duties: &Duties, poll: &str) -> Result<ClosePollRespon
     let step = duties.poll(record_id(poll)?).await?;
     let written = step.written.into_iter().map(written).collect();
     Ok(ClosePollResponse { written, awaiting: step.awaiting })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_ballot_takes_the_form_of_the_polls_method() {
-        assert_eq!(choice_of(Method::YesNo, vec![1]).ok(), Some(Choice::One(1)));
-        assert_eq!(
-            choice_of(Method::Approval, vec![2, 0]).ok(),
-            Some(Choice::Several([0, 2].into()))
-        );
-        for method in [Method::YesNo, Method::Plurality, Method::Approval] {
-            assert_eq!(choice_of(method, vec![]).ok(), Some(Choice::Blank));
-        }
-        assert!(choice_of(Method::Plurality, vec![0, 1]).is_err());
-    }
-
-    #[test]
-    fn a_refused_ballot_of_several_is_named_by_its_place_and_not_by_its_person() {
-        let receipt = CastReceipt {
-            poll: RecordId::from_bytes([1; 32]),
-            credential_hash: [2; 32],
-            leaf: tlog::leaf_hash(b"leaf"),
-        };
-        let answers = vec![Ok(receipt), Err(ballotbox::CastRefusal::AlreadyVoted)];
-        let refusal = receipts(answers).unwrap_err();
-        assert_eq!(refusal.reason(), "ballot.already_voted");
-        assert!(refusal.detail().starts_with("Ballot 2 of 2"), "{refusal}");
-        assert!(refusal.detail().ends_with("1 of the 2 are in the box."), "{refusal}");
-    }
 }

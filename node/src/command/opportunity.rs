@@ -2,14 +2,11 @@
 
 use std::{
     fmt::Write as _,
-    fs::File,
-    io::Read as _,
     path::{Path, PathBuf},
 };
 
 use clap::Subcommand;
 use proto::clerk::ImportOpportunitiesRequest;
-use record::limits::MAX_IMPORT_FILE_BYTES;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -20,7 +17,10 @@ use super::{
     reach::Client,
     status::json_of,
 };
-use crate::look;
+use crate::{
+    clerk::notice_file::{self, report_refusal},
+    look,
+};
 
 /// Bytes of a file in one message.
 const PART_BYTES: usize = 256 * 1024;
@@ -31,8 +31,10 @@ const SHOWN_QUARANTINED: usize = 10;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Opportunity {
-    /// Import OCDS files: release packages, record packages, or single releases.
-    #[command(after_help = "Example:\n  folkmoot-node opportunity import notices-2027-03.json")]
+    /// Import OCDS files: release packages, record packages, lists of releases, or single releases.
+    #[command(after_help = "Example:\n  folkmoot-node opportunity import notices-2027-03.json\n\n\
+A file that cannot be read, is too large or holds no OCDS releases is named with the reason, and the others are \
+imported.\n\nExit codes:\n  0 no file was refused · 1 a file was refused")]
     Import {
         /// The files.
         #[arg(required = true, value_name = "FILE")]
@@ -69,20 +71,24 @@ pub(super) async fn run(mut client: Client, command: Opportunity) -> Result<Said
 }
 
 async fn import(mut client: Client, files: Vec<PathBuf>) -> Result<Said, CommandError> {
-    for file in &files {
-        check_size(file)?;
-    }
-    let n_files = files.len();
     let (parts, sent) = mpsc::channel(WAITING_PARTS);
-    let sender = std::thread::spawn(move || files.iter().try_for_each(|it| send(it, &parts)));
+    let send_all = move || files.iter().map(|it| send(it, &parts)).collect::<Vec<_>>();
+    let sender = std::thread::spawn(send_all);
     let mut answers = client.import_opportunities(ReceiverStream::new(sent)).await?.into_inner();
-    let mut reports = Vec::with_capacity(n_files);
+    let mut answered = Vec::new();
     while let Some(answer) = answers.message().await? {
-        reports.push(json_of(&answer.report_json)?);
+        answered.push(json_of(&answer.report_json)?);
     }
-    let unread = || CommandError::failed("import.failed", "A file could not be read.");
-    sender.join().map_err(|_error| unread())??;
-    if let [only] = reports.as_slice()
+    let unread = || CommandError::failed("import.failed", "The node did not report on every file.");
+    let refused = sender.join().ok().ok_or_else(unread)?;
+    // In the order in which the files were named, whoever reports on them.
+    let mut answered = answered.into_iter();
+    let reports = refused.into_iter().map(|it| it.or_else(|| answered.next()).ok_or_else(unread));
+    tell(&reports.collect::<Result<Vec<_>, _>>()?)
+}
+
+fn tell(reports: &[Value]) -> Result<Said, CommandError> {
+    if let [only] = reports
         && let Some(detail) = look::at(only, "/refused/detail").as_str()
     {
         let reason = look::at(only, "/refused/reason").as_str().unwrap_or("import.refused");
@@ -94,45 +100,30 @@ async fn import(mut client: Client, files: Vec<PathBuf>) -> Result<Said, Command
     Ok(if is_whole { said } else { said.failed_in_part() })
 }
 
-/// A file above the limit is refused before a byte of it is read.
-fn check_size(path: &Path) -> Result<(), CommandError> {
-    let found = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?;
-    if MAX_IMPORT_FILE_BYTES < found.len() {
-        let sentence = format!(
-            "{} has {} bytes; an import reads at most {MAX_IMPORT_FILE_BYTES}. Nothing was imported; split the file.",
-            path.display(),
-            found.len()
-        );
-        return Err(CommandError::failed("import.file_too_large", sentence));
+/// Sends a file part by part; a node that listens no more is told of by its answer. Of a file that is not sent, because
+/// it cannot be read or is too large, the report is answered.
+fn send(path: &Path, parts: &mpsc::Sender<ImportOpportunitiesRequest>) -> Option<Value> {
+    let name = path.display().to_string();
+    let bytes = match notice_file::read(path) {
+        Ok(bytes) => bytes,
+        Err(refusal) => return Some(report_refusal(&name, &refusal)),
+    };
+    let request = |part: &[u8], last| ImportOpportunitiesRequest {
+        name: name.clone(),
+        part: part.to_vec(),
+        last,
+    };
+    for part in bytes.chunks(PART_BYTES) {
+        parts.blocking_send(request(part, false)).ok()?;
     }
-    Ok(())
-}
-
-fn unreadable(path: &Path, error: &std::io::Error) -> CommandError {
-    CommandError::usage(format!("{} could not be read: {error}.", path.display()))
-}
-
-/// Sends a file part by part; a node that listens no more is told of by its answer.
-fn send(path: &Path, parts: &mpsc::Sender<ImportOpportunitiesRequest>) -> Result<(), CommandError> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let mut file = File::open(path).map_err(|error| unreadable(path, &error))?;
-    loop {
-        let mut part = Vec::with_capacity(PART_BYTES);
-        let limit = u64::try_from(PART_BYTES).unwrap_or(u64::MAX);
-        let read = file.by_ref().take(limit).read_to_end(&mut part);
-        let n_bytes = read.map_err(|error| unreadable(path, &error))?;
-        let last = n_bytes < PART_BYTES;
-        let request = ImportOpportunitiesRequest { name: name.clone(), part, last };
-        if parts.blocking_send(request).is_err() || last {
-            return Ok(());
-        }
-    }
+    parts.blocking_send(request(&[], true)).ok()?;
+    None
 }
 
 fn sentences(report: &Value) -> String {
     let file = look::text(report, "/file");
     if let Some(detail) = look::at(report, "/refused/detail").as_str() {
-        return format!("{file}: not imported. {detail}.\n");
+        return format!("Not imported: {detail}.\n");
     }
     let quarantined: Vec<&Value> =
         look::at(report, "/quarantined").as_array().into_iter().flatten().collect();

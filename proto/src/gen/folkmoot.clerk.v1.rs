@@ -89,7 +89,7 @@ pub struct SignCovenantResponse {
 /// One file.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ImportOpportunitiesRequest {
-    /// The file's name, without its folder.
+    /// The file, as the person named it. The report repeats it; what the record keeps is the part after the last slash.
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
     /// Its bytes, or the next part of them.
@@ -245,8 +245,7 @@ pub struct OpenPollResponse {
     #[prost(message, optional, tag = "1")]
     pub written: ::core::option::Option<Written>,
 }
-/// Ballots. Those that the poll takes are made durable together; a refused one does not hinder the others, and the error
-/// names it by its place in the list.
+/// Ballots. Those that the poll takes are made durable together; a refused one does not hinder the others.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CastBallotsRequest {
     /// The poll: fmr1….
@@ -269,12 +268,29 @@ pub struct Ballot {
     #[prost(uint32, repeated, tag = "2")]
     pub options: ::prost::alloc::vec::Vec<u32>,
 }
-/// Proof that the ballots are in the box; it does not say what they say.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+/// Proof that ballots are in the box, which does not say what they say, and why others are not. If the only ballot of a
+/// request is refused, that is the call's error instead.
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CastBallotsResponse {
-    /// One receipt each, in order.
+    /// One receipt for each ballot that is in the box, in the order of the request.
     #[prost(string, repeated, tag = "1")]
     pub receipts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Every ballot that was not added, in the order of the request.
+    #[prost(message, repeated, tag = "2")]
+    pub refused: ::prost::alloc::vec::Vec<RefusedBallot>,
+}
+/// A ballot that was not added. Neither whose it is nor what it says.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RefusedBallot {
+    /// Its place in the request, from 0.
+    #[prost(uint32, tag = "1")]
+    pub ballot_index: u32,
+    /// Stable, area.what.
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+    /// A sentence for the person.
+    #[prost(string, tag = "3")]
+    pub detail: ::prost::alloc::string::String,
 }
 /// Which poll.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -19,8 +19,8 @@ use std::{
 
 use formats::ocds::{
     export::{
-        ExportRelease, ImportedRelease, PackageMeta, PartyName, PoolExport, PoolStatus,
-        release_package,
+        ExportRelease, ImportedRelease, LocalRelease, PackageMeta, PartyName, PoolExport,
+        PoolStatus, release_package,
     },
     import::{AcceptedRelease, FileReport, read},
 };
@@ -68,6 +68,36 @@ fn reports() -> Option<Vec<(String, String, FileReport)>> {
 
 fn all_accepted() -> Option<Vec<AcceptedRelease>> {
     Some(reports()?.into_iter().flat_map(|(_, _, report)| report.accepted).collect())
+}
+
+#[test]
+fn schemas_and_descriptions_of_extensions_are_no_releases() {
+    let folders = ["data/ocds/ext/uk", "data/ocds/ext/lots", "checks/jsonfeed"];
+    let folders = folders.map(|it| Path::new(SHARED).join(it));
+    if folders.iter().any(|it| !it.is_dir()) {
+        eprintln!("skipped: there are no schemas at ../shared");
+        return;
+    }
+    let mut paths = Vec::new();
+    folders.iter().for_each(|it| collect(it, &mut paths));
+    assert!(7 <= paths.len(), "{paths:?}");
+    for path in paths {
+        let text = fs::read_to_string(&path).unwrap();
+        let refusal = read(&path.display().to_string(), text.as_bytes()).unwrap_err();
+        assert_eq!(refusal.reason(), "import.not_releases", "{}", path.display());
+    }
+}
+
+#[test]
+fn a_real_release_that_lacks_its_ocid_is_still_known_as_one() {
+    let Some(files) = real_files() else { return };
+    for (name, text) in files {
+        let mut release: Value = serde_json::from_str(&text).unwrap();
+        if release.as_object_mut().unwrap().remove("ocid").is_some() {
+            let report = read(&name, release.to_string().as_bytes()).unwrap();
+            assert_eq!(report.quarantined[0].reason, "ocid.missing", "{name}");
+        }
+    }
 }
 
 /// What is wrong with a release, found without the importer's code.
@@ -211,6 +241,23 @@ fn pool(n_members: u8, unit_price: Option<Money>, status: PoolStatus) -> ExportR
     })
 }
 
+/// A real release as if a community of the region had written it, with its notice or without.
+fn local(number: u8, taken: &AcceptedRelease, has_notice: bool) -> ExportRelease {
+    ExportRelease::Local(LocalRelease {
+        ocid: format!("ocds-a1b2c3-{number}"),
+        record: RecordId::from_bytes([number; 32]),
+        publisher: PartyName {
+            id: CommunityId::from_bytes([number; 32]),
+            name: format!("Community {number}"),
+            organisation: taken.release.buyer.clone(),
+        },
+        title: taken.title.clone(),
+        description: String::new(),
+        release: taken.release.clone(),
+        notice_json: has_notice.then(|| taken.notice_json.clone()),
+    })
+}
+
 /// Writes a package and has the independent checker judge it; `false` where the checker cannot run.
 fn judge(name: &str, package: &str) -> bool {
     let script = Path::new(SHARED).join("checks/ocds/check-ocds");
@@ -311,9 +358,15 @@ fn the_independent_checker_finds_no_fault_in_what_is_exported() {
         pool(1, None, PoolStatus::Locked),
         pool(0, Some(Money::pence(1)), PoolStatus::Expired),
     ];
+    let some = accepted.iter().step_by(4).zip(1_u8..=40);
+    let locals = some.map(|(taken, number)| local(number, taken, number.is_multiple_of(2)));
     let imported = release_package(&meta(), releases).unwrap();
     let pooled = release_package(&meta(), pools).unwrap();
-    if !judge("ocds-imported.json", &imported) || !judge("ocds-pooled.json", &pooled) {
+    let local = release_package(&meta(), locals).unwrap();
+    if !judge("ocds-imported.json", &imported)
+        || !judge("ocds-pooled.json", &pooled)
+        || !judge("ocds-local.json", &local)
+    {
         eprintln!("skipped: ../shared/checks/ocds/check-ocds cannot run here");
     }
 }

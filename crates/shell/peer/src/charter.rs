@@ -3,6 +3,7 @@
 //! ```toml
 //! network = "demo.folkmoot.example"
 //! name = "Estuary"
+//! ocid_prefix = "ocds-a1b2c3"
 //!
 //! [[coordinators]]
 //! id = "fm1…"
@@ -12,7 +13,22 @@
 //! id = "fm1…"
 //! ```
 //!
-//! The region's id is the hash of everything but the addresses, which are hints.
+//! | key | meaning |
+//! |---|---|
+//! | `network` | the network that founders and coordinators were founded in |
+//! | `name` | the region's name, for people |
+//! | `receipts_needed` | how many coordinators must have received a record before its time counts; 1 if left out |
+//! | `ocid_prefix` | the OCDS prefix of the region's own contracting processes; none if left out |
+//! | `coordinators`, `founders` | who they are, and `address`, where they were last seen |
+//!
+//! `ocid_prefix` is `ocds-` and six lower-case letters or digits, as the Open Contracting Partnership registered it for
+//! the region. With it, the ocid of an opportunity that a community writes itself begins with the prefix and a hyphen, or
+//! the record is refused; such opportunities and pools are published under it at `/ocds/releases`. Without it no ocid is
+//! refused, and a community's own opportunities are not published as OCDS. An imported notice keeps the ocid of its
+//! publisher either way.
+//!
+//! The region's id is the hash of everything but the addresses, which are hints. So no two replicas of one region judge
+//! by different prefixes: a charter that gains, loses or changes its prefix is the charter of another region.
 
 use std::path::{Path, PathBuf};
 
@@ -20,6 +36,7 @@ use record::{
     CommunityId, Network, RegionId,
     name::Name,
     region::{Charter, CharterError},
+    wire::Writer,
 };
 use runtime::config::{self, ConfigError};
 use serde::Deserialize;
@@ -60,9 +77,11 @@ pub struct Seat {
 /// A charter and its addresses.
 #[derive(Debug, Clone)]
 pub struct CharterFile {
-    /// What the region is founded with.
+    /// What the region is founded with, but for the prefix.
     pub charter: Charter,
-    /// Its id.
+    /// The OCDS prefix of the region's own processes, such as `ocds-a1b2c3`, where it has one.
+    pub ocid_prefix: Option<String>,
+    /// The region's id.
     pub region: RegionId,
     /// The coordinators, in ascending order of id.
     pub coordinators: Vec<Seat>,
@@ -77,6 +96,7 @@ struct File {
     name: String,
     #[serde(default = "one")]
     receipts_needed: u32,
+    ocid_prefix: Option<String>,
     #[serde(default)]
     coordinators: Vec<Entry>,
     founders: Vec<Entry>,
@@ -117,7 +137,9 @@ impl CharterFile {
             file.receipts_needed,
         )
         .map_err(|source| CharterFileError::Charter { path: path.to_owned(), source })?;
-        Ok(Self { region: charter.region_id(), charter, coordinators, founders })
+        let ocid_prefix = file.ocid_prefix.map(ocid_prefix).transpose().map_err(value)?;
+        let region = region_id(&charter, ocid_prefix.as_deref());
+        Ok(Self { charter, ocid_prefix, region, coordinators, founders })
     }
 
     /// Everybody whose log belongs here: founders and coordinators.
@@ -130,6 +152,39 @@ impl CharterFile {
     pub fn network(&self) -> &Network {
         self.charter.network()
     }
+}
+
+/// The number of the prefix in the encoding of a charter; left out where there is none, as every field is.
+const OCID_PREFIX_FIELD: u64 = 6;
+
+/// The hash of the charter's encoding and, where it has one, of its prefix as a further field.
+fn region_id(charter: &Charter, ocid_prefix: Option<&str>) -> RegionId {
+    let mut prefix = Writer::default();
+    prefix.bytes(OCID_PREFIX_FIELD, ocid_prefix.unwrap_or_default().as_bytes());
+    RegionId::of_charter(&[charter.encode(), prefix.finish()].concat())
+}
+
+/// The prefix that OCDS keeps for documentation: no region may publish under it.
+const DOCUMENTATION_PREFIX: &str = "ocds-213czf";
+
+/// The prefix, if it has the form that OCDS gives to prefixes.
+fn ocid_prefix(text: String) -> Result<String, String> {
+    let is_code = |it: &str| {
+        it.len() == 6 && it.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+    };
+    if !text.strip_prefix("ocds-").is_some_and(is_code) {
+        return Err(format!(
+            "`ocid_prefix` is `{text}`; it is `ocds-` and six lower-case letters or digits, as they were registered with \
+             OCDS. Leave the key out if the region has no prefix"
+        ));
+    }
+    if text == DOCUMENTATION_PREFIX {
+        return Err(format!(
+            "`ocid_prefix` is `{text}`, which OCDS keeps for documentation. Leave the key out until the region has a \
+             prefix of its own"
+        ));
+    }
+    Ok(text)
 }
 
 fn seats(entries: Vec<Entry>) -> Result<Vec<Seat>, String> {
@@ -173,6 +228,57 @@ mod tests {
             format!("{HEAD}[[founders]]\nid = \"{0}\"\n[[founders]]\nid = \"{0}\"\n", id(1));
         assert!(told(&twice).contains("once"));
     }
+
+    /// A charter with one founder and this line before it.
+    fn with_line(line: &str) -> Result<CharterFile, CharterFileError> {
+        charter(&format!("{HEAD}{line}\n[[founders]]\nid = \"{}\"\n", id(1)))
+    }
+
+    #[test]
+    fn a_prefix_is_ocds_and_six_lower_case_letters_or_digits() {
+        for right in ["ocds-a1b2c3", "ocds-000000", "ocds-zzzzzz"] {
+            let read = with_line(&format!("ocid_prefix = \"{right}\"")).unwrap();
+            assert_eq!(read.ocid_prefix.as_deref(), Some(right));
+        }
+        for wrong in [
+            "",
+            "ocds-",
+            "ocds-a1b2c",
+            "ocds-a1b2c34",
+            "ocds-A1B2C3",
+            "OCDS-a1b2c3",
+            "ocds_a1b2c3",
+            "a1b2c3",
+            " ocds-a1b2c3",
+            "ocds-a1b2c3-",
+            "ocds-a1b2c\u{e9}",
+            "ocds-a1b 2c",
+        ] {
+            let told = with_line(&format!("ocid_prefix = \"{wrong}\"")).unwrap_err().to_string();
+            assert!(told.contains("`ocid_prefix`") && told.contains("six"), "{wrong}: {told}");
+        }
+    }
+
+    #[test]
+    fn the_prefix_of_documentation_is_no_regions_own() {
+        let told = with_line("ocid_prefix = \"ocds-213czf\"").unwrap_err().to_string();
+        assert!(told.contains("`ocid_prefix`") && told.contains("documentation"), "{told}");
+        assert!(with_line("ocid_prefix = \"ocds-213czg\"").is_ok());
+    }
+
+    #[test]
+    fn a_charter_without_a_prefix_keeps_its_region_and_every_prefix_makes_another() {
+        let without = with_line("").unwrap();
+        assert_eq!(without.ocid_prefix, None);
+        assert_eq!(without.region, without.charter.region_id());
+        let with = |prefix: &str| with_line(&format!("ocid_prefix = \"{prefix}\"")).unwrap().region;
+        assert_ne!(with("ocds-a1b2c3"), without.region);
+        assert_ne!(with("ocds-a1b2c3"), with("ocds-a1b2c4"));
+        assert_eq!(with("ocds-a1b2c3").to_string(), WITH_PREFIX);
+    }
+
+    /// Computed apart from this code: field 6 of the charter's encoding.
+    const WITH_PREFIX: &str = "fmg1mofzmhkikc2fvapwvvwpwbefrtfsr5eu2bgzgf5y2ow3frwsc5lq";
 
     const HEAD: &str = "network = \"test.folkmoot.example\"\nname = \"Estuary\"\n";
 

@@ -1,8 +1,10 @@
 //! Writing OCDS 1.1.5: release packages that an independent checker accepts without a fault.
 //!
 //! An imported process keeps its ocid; its re-publication is a release of ours, whose id is the record's, and which names
-//! the original under [`REPUBLICATION`], an additional field that the standard allows.
+//! the original under [`REPUBLICATION`], an additional field that the standard allows. What a community writes itself has
+//! an ocid of the region, and names nothing.
 
+mod local;
 mod pool;
 mod shapes;
 mod tidy;
@@ -11,6 +13,7 @@ mod uri;
 use std::collections::BTreeSet;
 
 use data_encoding::HEXLOWER;
+pub use local::LocalRelease;
 pub use pool::{PartyName, PoolError, PoolExport, PoolStatus};
 use record::{RecordId, UnixMillis};
 use serde_json::{Map, Value, json};
@@ -44,6 +47,8 @@ pub struct PackageMeta {
 pub enum ExportRelease {
     /// A notice from outside, published again.
     Imported(ImportedRelease),
+    /// A contracting process that a community wrote itself.
+    Local(LocalRelease),
     /// A pooled purchase of our own.
     Pool(PoolExport),
 }
@@ -88,6 +93,7 @@ impl ExportRelease {
     pub fn render(&self) -> Result<Map<String, Value>, ExportError> {
         match self {
             Self::Imported(imported) => imported.render(),
+            Self::Local(local) => Ok(local.render()),
             Self::Pool(pool) => Ok(pool.render()?),
         }
     }

@@ -27,11 +27,11 @@ impl PartyName {
         self.organisation.as_ref().map_or_else(|| self.id.to_string(), OrgId::to_string)
     }
 
-    fn reference(&self) -> Value {
+    pub(super) fn reference(&self) -> Value {
         json!({ "id": self.party_id(), "name": self.name })
     }
 
-    fn party(&self, roles: &[&str]) -> Value {
+    pub(super) fn party(&self, roles: &[&str]) -> Value {
         let mut party = json!({ "id": self.party_id(), "name": self.name, "roles": roles });
         if let (Some(org), Some(members)) = (&self.organisation, party.as_object_mut()) {
             let identifier =
@@ -228,7 +228,8 @@ fn total(lots: &[Lot<'_>]) -> Option<Option<Money>> {
     })
 }
 
-fn value(money: Money) -> Option<Value> {
+/// An amount as OCDS writes it; `None` if it cannot be written exactly.
+pub(super) fn value(money: Money) -> Option<Value> {
     let amount = amount::render_number(money)?;
     Some(json!({ "amount": amount, "currency": money.currency.code() }))
 }

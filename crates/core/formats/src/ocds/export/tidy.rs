@@ -47,7 +47,8 @@ fn name_awards_of_contracts(release: &mut Map<String, Value>) {
     }
 }
 
-fn object(members: Map<String, Value>, fields: &[Field]) -> Map<String, Value> {
+/// The members that can take their shape, in it.
+pub(super) fn object(members: Map<String, Value>, fields: &[Field]) -> Map<String, Value> {
     members
         .into_iter()
         .filter_map(|(name, value)| {

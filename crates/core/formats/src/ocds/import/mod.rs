@@ -5,13 +5,13 @@
 //! package, records, array   └─ quarantined: reason and sentence; the rest of the file goes on
 //! ```
 //!
-//! A file is refused as a whole only if no release can be told apart in it. What is doubtful but usable is accepted with
-//! a [`Note`]. The stage of a process is read from tags and statuses by the table in [`stage`].
+//! A file is refused as a whole only if no release can be told apart in it, or nothing in it looks like one. What is
+//! doubtful but usable is accepted with a [`Note`]. The stage of a process is read from tags and statuses by the table in [`stage`].
 //!
 //! Not here: whether an ocid is ours to claim, and whether a release was seen before.
 
 mod find;
-mod redact;
+pub(crate) mod redact;
 mod release;
 mod split;
 pub mod stage;
@@ -84,9 +84,17 @@ pub struct Quarantined {
     pub detail: String,
 }
 
-/// Why nothing in a file can be read.
+/// Why nothing in a file can be read. The file is named as the caller named it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FileRefusal {
+    /// Whoever was to read its bytes could not.
+    #[error("{file} could not be read: {cause}")]
+    Unreadable {
+        /// The file.
+        file: String,
+        /// What the system said.
+        cause: String,
+    },
     /// It exceeds [`MAX_IMPORT_FILE_BYTES`].
     #[error("{file} has {found_bytes} bytes; an import reads at most {MAX_IMPORT_FILE_BYTES}")]
     TooLarge {
@@ -111,8 +119,11 @@ pub enum FileRefusal {
         /// What the parser found, with line and column.
         cause: String,
     },
-    /// It is JSON, but no OCDS package, record, release or array of releases.
-    #[error("{file} holds no OCDS releases: expected a package, a release or an array of releases")]
+    /// It is JSON, but nothing in it looks like a release: a schema, say, or records with links in place of releases.
+    /// A release that only lacks its ocid looks like one, and is quarantined.
+    #[error(
+        "{file} is JSON but not an OCDS release, release package or list of releases, nor a record package that holds its releases"
+    )]
     NotReleases {
         /// The file.
         file: String,
@@ -130,6 +141,7 @@ impl FileRefusal {
     #[must_use]
     pub const fn reason(&self) -> &'static str {
         match self {
+            Self::Unreadable { .. } => "import.unreadable",
             Self::TooLarge { .. } => "import.file_too_large",
             Self::NotUtf8 { .. } => "import.not_utf8",
             Self::NotJson { .. } => "import.not_json",
@@ -141,25 +153,30 @@ impl FileRefusal {
 
 /// Reads every release in a file: a release package, a record package, a record, a release, or an array of releases.
 ///
-/// `file_name` becomes the source's URL: an http(s) URL as it is, of anything else the part after the last slash.
+/// `file_name` names the file in a refusal, and becomes the source's URL: an http(s) URL as it is, of anything else the
+/// part after the last slash.
 /// Memory is bounded by a small multiple of the file's size.
 ///
 /// # Errors
 ///
 /// [`FileRefusal`] if no release can be told apart in the file.
 pub fn read(file_name: &str, bytes: &[u8]) -> Result<FileReport, FileRefusal> {
-    let file = source_name(file_name);
+    let (file, source) = (file_name.to_owned(), source_name(file_name));
     let text = text_of(&file, bytes)?;
-    let mut report = FileReport::default();
+    let (mut report, mut n_empty) = (FileReport::default(), 0_usize);
     let outcome = split::each_release(text, &mut |found| {
         report.n_releases += 1;
+        n_empty += usize::from(matches!(found, split::Found::EmptyRecord));
         if report.n_releases > MAX_RELEASES {
             return false;
         }
-        take(&file, found, &mut report);
+        take(&source, found, &mut report);
         true
     });
     match outcome {
+        Ok(()) if 0 < n_empty && n_empty == report.n_releases => {
+            Err(FileRefusal::NotReleases { file })
+        }
         Ok(()) => Ok(report),
         Err(_) if report.n_releases > MAX_RELEASES => Err(FileRefusal::TooManyReleases { file }),
         Err(split::SplitError::NotReleases) => Err(FileRefusal::NotReleases { file }),

@@ -12,7 +12,7 @@ const NO_ADDRESS: &str = "[e-mail address left out]";
 const NO_NUMBER: &str = "[telephone number left out]";
 
 /// Leaves contact details out of a release.
-pub(super) fn redact(value: &mut Value) {
+pub(crate) fn redact(value: &mut Value) {
     match value {
         Value::Object(members) => {
             members.retain(|name, _| !is_personal(name));

@@ -1,4 +1,13 @@
 //! Telling the releases of a file apart, without parsing them and without holding more than their places.
+//!
+//! | the file is | it holds |
+//! |---|---|
+//! | an object with `records` | a record package: each record's releases, or else its compiled one |
+//! | an object with `compiledRelease`, or with `ocid` and `releases` | one record |
+//! | an object with `releases` | a release package: every element stands for a release, whatever it is |
+//! | any other object with one of [`MARKS`] | one release |
+//! | an array | a list of releases, if any element has one of [`MARKS`]; an empty one is an empty list |
+//! | anything else | no releases |
 
 use std::{borrow::Cow, fmt};
 
@@ -6,6 +15,20 @@ use serde::de::{
     DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
 use serde_json::value::RawValue;
+
+/// The members by which a release is known where no package says that it is one: the sections of OCDS 1.1 and the members
+/// it requires, but for `id` and `date`, which other JSON has as well. A release that lacks its ocid has others of them.
+const MARKS: [&str; 9] = [
+    "ocid",
+    "tag",
+    "initiationType",
+    "parties",
+    "buyer",
+    "planning",
+    "tender",
+    "awards",
+    "contracts",
+];
 
 /// What stands where a release is expected.
 pub(super) enum Found<'a> {
@@ -34,10 +57,24 @@ type Visit<'f, 'a> = dyn FnMut(Found<'a>) -> bool + 'f;
 pub(super) fn each_release<'a>(text: &'a str, visit: &mut Visit<'_, 'a>) -> Result<(), SplitError> {
     let whole: &'a RawValue = serde_json::from_str(text).map_err(SplitError::NotJson)?;
     match whole.get().as_bytes().first() {
-        Some(b'[') => each_element(whole, &mut |raw| visit(Found::Release { raw, depth: 1 })),
+        Some(b'[') if may_be_releases(whole) => {
+            each_element(whole, &mut |raw| visit(Found::Release { raw, depth: 1 }))
+        }
         Some(b'{') => each_of_object(whole, visit),
         _ => Err(SplitError::NotReleases),
     }
+}
+
+/// Whether an array is empty, or any of its elements looks like a release.
+fn may_be_releases(array: &RawValue) -> bool {
+    let (mut is_empty, mut is_marked) = (true, false);
+    // It stops at the first that does, which is no fault.
+    let _ = each_element(array, &mut |raw| {
+        is_empty = false;
+        is_marked = Outline::of(raw).is_ok_and(|it| it.is_marked);
+        !is_marked
+    });
+    is_empty || is_marked
 }
 
 fn each_of_object<'a>(whole: &'a RawValue, visit: &mut Visit<'_, 'a>) -> Result<(), SplitError> {
@@ -45,7 +82,7 @@ fn each_of_object<'a>(whole: &'a RawValue, visit: &mut Visit<'_, 'a>) -> Result<
     if let Some(records) = outline.records {
         return each_element(records, &mut |record| each_of_record(record, 2, visit));
     }
-    if outline.ocid && (outline.releases.is_some() || outline.compiled.is_some()) {
+    if outline.compiled.is_some() || (outline.ocid && outline.releases.is_some()) {
         each_of_record(whole, 0, visit);
         return Ok(());
     }
@@ -53,10 +90,11 @@ fn each_of_object<'a>(whole: &'a RawValue, visit: &mut Visit<'_, 'a>) -> Result<
         Some(releases) => {
             each_element(releases, &mut |raw| visit(Found::Release { raw, depth: 2 }))
         }
-        None => {
+        None if outline.is_marked => {
             visit(Found::Release { raw: whole, depth: 0 });
             Ok(())
         }
+        None => Err(SplitError::NotReleases),
     }
 }
 
@@ -124,6 +162,8 @@ impl<'a> Visitor<'a> for Elements<'_, 'a> {
 /// The members of an object that tell what it is.
 #[derive(Default)]
 struct Outline<'a> {
+    /// Whether it has one of [`MARKS`].
+    is_marked: bool,
     ocid: bool,
     url: bool,
     releases: Option<&'a RawValue>,
@@ -155,6 +195,7 @@ impl<'a> Visitor<'a> for OutlineVisitor {
                 "records" => outline.records = members.next_value()?,
                 "compiledRelease" => outline.compiled = members.next_value()?,
                 other => {
+                    outline.is_marked |= MARKS.contains(&other);
                     outline.ocid |= other == "ocid";
                     outline.url |= other == "url";
                     members.next_value::<IgnoredAny>()?;
@@ -206,7 +247,7 @@ mod tests {
     #[test]
     fn finds_releases_in_packages_records_arrays_and_alone() {
         assert_eq!(found(r#" {"ocid": 1} "#), [r#"0 {"ocid": 1}"#]);
-        assert_eq!(found(r#"[{"a":1}, 2]"#), [r#"1 {"a":1}"#, "1 2"]);
+        assert_eq!(found(r#"[{"a":1}, {"tag":1}, 2]"#), [r#"1 {"a":1}"#, r#"1 {"tag":1}"#, "1 2"]);
         assert_eq!(found(r#"{"x":{},"releases":[{"a":1}]}"#), [r#"2 {"a":1}"#]);
         assert_eq!(found(r#"{"releases":[]}"#), Vec::<String>::new());
         let records = r#"{"records":[{"ocid":"o","releases":[{"ocid":"o"}]}]}"#;
@@ -217,16 +258,34 @@ mod tests {
     fn a_record_of_links_gives_its_compiled_release() {
         let linked = r#"{"ocid":"o","releases":[{"url":"u"}],"compiledRelease":{"ocid":"o"}}"#;
         assert_eq!(found(linked), [r#"1 {"ocid":"o"}"#]);
+        assert_eq!(found(r#"{"compiledRelease":{"ocid":"o"}}"#), [r#"1 {"ocid":"o"}"#]);
         assert_eq!(found(r#"{"ocid":"o","releases":[{"url":"u"}]}"#), ["empty"]);
         assert_eq!(found(r#"{"records":[{"ocid":"o"}, 3]}"#), ["empty", "empty"]);
+    }
+
+    fn holds_none(text: &str) -> bool {
+        matches!(each_release(text, &mut |_| true), Err(SplitError::NotReleases))
     }
 
     #[test]
     fn a_number_and_a_package_without_a_list_hold_no_releases() {
         for text in ["3", "\"x\"", "null", r#"{"releases":{}}"#, r#"{"records":7}"#] {
-            let outcome = each_release(text, &mut |_| true);
-            assert!(matches!(outcome, Err(SplitError::NotReleases)), "{text}");
+            assert!(holds_none(text), "{text}");
         }
+    }
+
+    #[test]
+    fn every_mark_alone_makes_a_release_and_id_and_date_do_not() {
+        for mark in MARKS {
+            assert_eq!(found(&format!(r#"{{"{mark}":null}}"#)).len(), 1, "{mark}");
+            assert_eq!(found(&format!(r#"[7,{{"{mark}":null}}]"#)).len(), 2, "{mark}");
+        }
+        for text in ["{}", r#"{"id":"1","date":"2025-01-02T00:00:00Z"}"#, r#"{"a":{"ocid":"o"}}"#] {
+            assert!(holds_none(text), "{text}");
+            assert!(holds_none(&format!("[{text}]")), "{text}");
+        }
+        assert!(holds_none("[1,[\"ocid\"]]"));
+        assert_eq!(found("[]"), Vec::<String>::new());
     }
 
     #[test]

@@ -196,7 +196,7 @@ fn a_file_of_64_mib_and_a_byte_is_refused_before_parsing() {
 
 #[test]
 fn a_file_holds_at_most_100_000_releases() {
-    let file = |n: usize| format!("[{}1]", "1,".repeat(n - 1));
+    let file = |n: usize| format!("{{\"releases\":[{}1]}}", "1,".repeat(n - 1));
     assert_eq!(read("x", file(MAX_RELEASES).as_bytes()).unwrap().n_releases, MAX_RELEASES);
     let refusal = read("x", file(MAX_RELEASES + 1).as_bytes()).unwrap_err();
     assert_eq!(refusal.reason(), "import.too_many_releases");
@@ -210,6 +210,40 @@ fn what_is_not_utf8_json_or_ocds_is_refused() {
     assert_eq!(reason(b""), "import.not_json");
     assert_eq!(reason(b"{} x"), "import.not_json");
     assert_eq!(reason(b"7"), "import.not_releases");
+}
+
+#[test]
+fn json_without_a_mark_of_a_release_is_refused_and_a_release_without_its_ocid_is_quarantined() {
+    let refused = [
+        json!({"$schema": "x", "id": "y", "title": "Schema for an OCDS Release", "type": "object"}),
+        json!({"name": "Lots", "description": "x", "compatibility": ["1.1"], "codelists": []}),
+        json!({"uri": "u", "version": "1.1", "publisher": {"name": "A"}, "packages": ["v"]}),
+        json!([{"id": "1"}, 7]),
+        json!({"records": [{"ocid": "o", "releases": [{"url": "u"}]}, {"ocid": "p"}]}),
+        json!({"ocid": "o", "releases": [{"url": "u"}]}),
+    ];
+    for value in refused {
+        let refusal = read("a/x.json", value.to_string().as_bytes()).unwrap_err();
+        assert_eq!(refusal.reason(), "import.not_releases", "{value}");
+        assert!(refusal.to_string().starts_with("a/x.json is JSON but not an OCDS"), "{refusal}");
+    }
+    let mut nameless = with("tender", json!({"title": "Roof works"}));
+    nameless.as_object_mut().unwrap().remove("ocid");
+    for value in [nameless.clone(), json!([nameless.clone()]), json!({"releases": [nameless]})] {
+        assert_eq!(reason(&value), "ocid.missing", "{value}");
+    }
+    assert_eq!(reason(&json!({"releases": [{"id": "1"}]})), "ocid.missing");
+}
+
+#[test]
+fn an_empty_record_among_others_is_quarantined_and_empty_lists_hold_nothing() {
+    let records = json!({"records": [{"ocid": "p"}, {"ocid": "o", "releases": [minimal()]}]});
+    let report = import(&records);
+    assert_eq!((report.n_releases, report.accepted.len()), (2, 1));
+    assert_eq!(report.quarantined.first().unwrap().reason, "record.empty");
+    for empty in [json!([]), json!({"releases": []}), json!({"records": []})] {
+        assert_eq!(import(&empty), FileReport::default(), "{empty}");
+    }
 }
 
 #[test]
