@@ -61,7 +61,6 @@ pub(crate) async fn append(
     }
     let own = scope.config.own.name;
     let tail = scope.tails.snapshot(own);
-    let dirty = scope.group.dirty.clone();
     scope.tx.write("SAVEPOINT drafts", []).await?;
     let done = match write(scope, drafts).await {
         Ok(appended) if guard == Guard::MustCount => {
@@ -80,7 +79,6 @@ pub(crate) async fn append(
             scope.tx.write("ROLLBACK TO drafts", []).await?;
             scope.tx.write("RELEASE drafts", []).await?;
             scope.tails.restore(own, tail);
-            scope.group.dirty = dirty;
         }
     }
     done

@@ -51,6 +51,8 @@ pub(crate) fn options(path: &Path) -> SqliteConnectOptions {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .pragma("secure_delete", "ON")
+        // The one temporary table is small, and must not need a disk that may be full.
+        .pragma("temp_store", "MEMORY")
         .pragma("wal_autocheckpoint", WAL_AUTOCHECKPOINT_PAGES)
         .pragma("journal_size_limit", WAL_KEPT_BYTES)
         .busy_timeout(BUSY_TIME_OUT)
@@ -81,6 +83,11 @@ impl WriteFile {
             let pragma = format!("PRAGMA max_page_count = {}", room.load(Ordering::Relaxed));
             sqlx::query(AssertSqlSafe(pragma)).execute(&mut db).await.map_err(&storage)?;
         }
+        // Cases that the present transaction touched, which are to be folded before it ends.
+        sqlx::query("CREATE TEMP TABLE dirty (case_no INTEGER PRIMARY KEY)")
+            .execute(&mut db)
+            .await
+            .map_err(&storage)?;
         Ok(db)
     }
 

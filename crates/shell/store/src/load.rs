@@ -1,6 +1,6 @@
 //! The records of a case with their receipts, ready to be folded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use civic::{Case, CaseRecord};
 use record::{RecordId, UnixMillis};
@@ -44,11 +44,48 @@ impl Store {
     pub async fn fold(&self, id: RecordId) -> Result<Option<Case>, StoreError> {
         let Some(row) = self.case(id).await? else { return Ok(None) };
         let now = UnixMillis(self.config().clock.now_millis());
-        let (sql, values) = question(self.config(), row.case_no);
+        let (sql, coordinators) = question(self.config(), "?");
+        let values = coordinators.chain([row.case_no.into()]);
         let stored = transaction::read(&mut *self.reader().await?, &sql, values).await?;
         let loaded = read_case(self.config(), &stored)?;
         Ok(civic::fold(&loaded.records, &self.config().region, now))
     }
+}
+
+/// A case that the transaction touched.
+pub(crate) struct Touched {
+    pub(crate) case_no: i64,
+    /// How many are touched, this one among them.
+    pub(crate) n_touched: i64,
+    pub(crate) loaded: Loaded,
+    /// The ids of its items that the feed has told.
+    pub(crate) told: BTreeSet<Vec<u8>>,
+}
+
+const LOWEST: &str = "(SELECT MIN(case_no) FROM dirty)";
+
+/// The touched case of the lowest number; `None` once there is none.
+pub(crate) async fn next_touched(
+    tx: &mut Transaction<'_>,
+    config: &StoreConfig,
+) -> Result<Option<Touched>, StoreError> {
+    let told = format!("SELECT id FROM items WHERE case_no = {LOWEST}");
+    let (records, coordinators) = question(config, LOWEST);
+    let [next, told, stored] = tx
+        .read_each([
+            ("SELECT MIN(case_no), COUNT(*) FROM dirty", Vec::new()),
+            (&told, Vec::new()),
+            (&records, coordinators.collect()),
+        ])
+        .await?;
+    let Some(next) = next.first() else { return Ok(None) };
+    let Some(case_no) = rows::column(next, 0)? else { return Ok(None) };
+    Ok(Some(Touched {
+        case_no,
+        n_touched: rows::column(next, 1)?,
+        loaded: read_case(config, &stored)?,
+        told: told.iter().map(|row| rows::column(row, 0)).collect::<Result<_, _>>()?,
+    }))
 }
 
 /// Reads a case as this transaction has it.
@@ -57,8 +94,8 @@ pub(crate) async fn case(
     config: &StoreConfig,
     case_no: i64,
 ) -> Result<Loaded, StoreError> {
-    let (sql, values) = question(config, case_no);
-    read_case(config, &tx.read(&sql, values).await?)
+    let (sql, coordinators) = question(config, "?");
+    read_case(config, &tx.read(&sql, coordinators.chain([case_no.into()])).await?)
 }
 
 /// Columns before those of the coordinators.
@@ -66,7 +103,12 @@ const N_FIXED_COLUMNS: usize = 5;
 
 /// The statement that gives a case: its records in order with what was noted of them and, for each coordinator, the
 /// time of its first receipt that covers the record.
-fn question(config: &StoreConfig, case_no: i64) -> (String, Vec<Value>) {
+///
+/// `case_no` is the expression that numbers the case. The values are the coordinators; what it needs comes after them.
+fn question<'a>(
+    config: &'a StoreConfig,
+    case_no: &str,
+) -> (String, impl Iterator<Item = Value> + 'a) {
     let received = ", (
       SELECT first.received_at FROM receipts AS first
       WHERE first.community = l.community AND first.era = l.era AND first.coordinator = ?
@@ -78,10 +120,9 @@ fn question(config: &StoreConfig, case_no: i64) -> (String, Vec<Value>) {
          FROM case_records AS c
          JOIN records AS r ON r.place = c.place JOIN logs AS l ON l.log_no = c.place >> 40
          LEFT JOIN refusals AS f ON f.place = c.place
-         WHERE c.case_no = ? ORDER BY c.place"
+         WHERE c.case_no = {case_no} ORDER BY c.place"
     );
-    let coordinators = config.coordinators.iter().map(|it| Value::from(it.as_bytes()));
-    (sql, coordinators.chain([case_no.into()]).collect())
+    (sql, config.coordinators.iter().map(|it| Value::from(it.as_bytes())))
 }
 
 fn read_case(config: &StoreConfig, stored: &[SqliteRow]) -> Result<Loaded, StoreError> {

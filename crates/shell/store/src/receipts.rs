@@ -58,9 +58,8 @@ pub(crate) async fn note(
         let size = rows::to_i64(head.size.min(MAX_LOG_RECORDS))?;
         let entry =
             Entry { coordinator, log, size, at: rows::to_i64_at_most(receipt.received_at.0) };
-        if let Some(before) = keep(scope, &entry).await? {
-            mark_dirty(scope, &entry, before).await?;
-        }
+        keep(scope, &entry).await?;
+        mark_dirty(scope, &entry).await?;
     }
     Ok(())
 }
@@ -80,87 +79,44 @@ impl Entry {
         [community.into(), era.into(), self.coordinator.as_bytes().into(), self.size.into()]
     }
 
-    /// The receipts of the same coordinator and log next to this one: that of no smaller size, that of a smaller one.
-    async fn neighbours(
-        &self,
-        scope: &mut Scope<'_>,
-    ) -> Result<(Option<Neighbour>, Option<Neighbour>), StoreError> {
-        let values = self.key().into_iter().chain(self.key());
-        let (mut larger, mut smaller) = (None, None);
-        for row in &scope.tx.read(NEIGHBOURS, values).await? {
-            let it = Neighbour { size: rows::column(row, 0)?, at: rows::column(row, 1)? };
-            let neighbour = if self.size <= it.size { &mut larger } else { &mut smaller };
-            *neighbour = Some(it);
-        }
-        Ok((larger, smaller))
-    }
-
-    /// Runs a statement that takes all five values.
-    async fn write(&self, scope: &mut Scope<'_>, sql: &str) -> Result<(), StoreError> {
-        scope.tx.write(sql, self.key().into_iter().chain([self.at.into()])).await
+    /// Its key and its time.
+    fn row(&self) -> [Value; 5] {
+        let [community, era, coordinator, size] = self.key();
+        [community, era, coordinator, size, self.at.into()]
     }
 }
 
-/// A receipt that was kept before.
-struct Neighbour {
-    size: i64,
-    at: i64,
-}
-
-const NEIGHBOURS: &str = "
-SELECT * FROM (
-  SELECT size, received_at FROM receipts
-  WHERE community = ? AND era = ? AND coordinator = ? AND ? <= size ORDER BY size LIMIT 1
-) UNION ALL SELECT * FROM (
-  SELECT size, received_at FROM receipts
-  WHERE community = ? AND era = ? AND coordinator = ? AND size < ? ORDER BY size DESC LIMIT 1
-)";
-
-/// Keeps a receipt if it is the earliest for any record, and answers up to which index it is not.
+/// Keeps a receipt if it is the earliest for any record.
 ///
 /// What is kept does not depend on the order in which receipts come: of two, one that covers no less and is no later
 /// makes the other superfluous.
-async fn keep(scope: &mut Scope<'_>, entry: &Entry) -> Result<Option<u64>, StoreError> {
-    let (larger, mut smaller) = entry.neighbours(scope).await?;
-    if larger.as_ref().is_some_and(|it| it.at <= entry.at) {
-        return Ok(None);
-    }
-    if smaller.as_ref().is_some_and(|it| entry.at <= it.at)
-        || larger.is_some_and(|it| it.size == entry.size)
-    {
-        entry
-            .write(
-                scope,
-                "DELETE FROM receipts
-                 WHERE community = ? AND era = ? AND coordinator = ? AND size <= ? AND ? <= received_at",
-            )
-            .await?;
-        (_, smaller) = entry.neighbours(scope).await?;
-    }
-    entry
-        .write(
-            scope,
-            "INSERT INTO receipts (community, era, coordinator, size, received_at)
-             VALUES (?, ?, ?, ?, ?)",
-        )
-        .await?;
-    Ok(Some(smaller.map_or(0, |it| it.size.unsigned_abs())))
+async fn keep(scope: &mut Scope<'_>, entry: &Entry) -> Result<(), StoreError> {
+    let superfluous = "DELETE FROM receipts
+        WHERE community = ? AND era = ? AND coordinator = ? AND size <= ? AND ? <= received_at";
+    scope.tx.write(superfluous, entry.row()).await?;
+    let sql = "INSERT INTO receipts (community, era, coordinator, size, received_at)
+               SELECT ?, ?, ?, ?, ? WHERE NOT EXISTS (
+                 SELECT 1 FROM receipts
+                 WHERE community = ? AND era = ? AND coordinator = ? AND ? <= size AND received_at <= ?
+               )";
+    scope.tx.write(sql, entry.row().into_iter().chain(entry.row())).await
 }
 
-/// Cases with a record whose time this receipt changes must be folded anew.
-async fn mark_dirty(scope: &mut Scope<'_>, entry: &Entry, before: u64) -> Result<(), StoreError> {
+/// If the receipt was kept, cases with a record whose time it changes must be folded anew: those beyond the next
+/// smaller receipt.
+async fn mark_dirty(scope: &mut Scope<'_>, entry: &Entry) -> Result<(), StoreError> {
     let Some(tail) = scope.tails.get(&mut scope.tx, entry.log).await? else { return Ok(()) };
     let log_no = tail.row.log_no;
-    let (from, to) = (place_of(log_no, before)?, place_of(log_no, entry.size.unsigned_abs())?);
-    let cases = scope
-        .tx
-        .read(
-            "SELECT DISTINCT case_no FROM case_records WHERE ? <= place AND place < ?",
-            [from.into(), to.into()],
-        )
-        .await?;
-    for row in &cases {
-        scope.group.dirty.insert(rows::column(row, 0)?);
-    }
-    Ok(())
+    let (start, end) = (place_of(log_no, 0)?, place_of(log_no, entry.size.unsigned_abs())?);
+    let sql = "INSERT OR IGNORE INTO dirty SELECT case_no FROM case_records
+               WHERE ? + COALESCE((
+                 SELECT MAX(size) FROM receipts
+                 WHERE community = ? AND era = ? AND coordinator = ? AND size < ?
+               ), 0) <= place AND place < ? AND EXISTS (
+                 SELECT 1 FROM receipts
+                 WHERE community = ? AND era = ? AND coordinator = ? AND size = ? AND received_at = ?
+               )";
+    let values = [start.into()].into_iter().chain(entry.key()).chain([end.into()]);
+    scope.group.may_be_dirty = true;
+    scope.tx.write(sql, values.chain(entry.row())).await
 }

@@ -5,18 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use civic::{Case, Verdict, case::Transition};
 use proto::payload::PayloadError;
 use record::{
-    CommunityId, LogName, Payload, RecordId, UnixMillis, VerifiedRecord, payload::OpportunityAction,
+    CommunityId, Header, LogName, Payload, RecordId, UnixMillis, VerifiedRecord,
+    limits::MAX_CASE_RECORDS, payload::OpportunityAction,
 };
 use sqlx::sqlite::SqliteRow;
 
 use crate::{
     append::{Appended, own_place},
     error::StoreError,
-    load::{self, Loaded},
+    load::{self, Loaded, Touched},
     logs::{place_of, split_place},
     read::{FeedEnd, FeedItem, Position},
     receipts, rows,
-    transaction::{Transaction, Value},
     writer::Scope,
 };
 
@@ -94,52 +94,53 @@ async fn note_case_record(
             }
         }
     };
-    let Numbered { case_no, n_earlier } = number_case(scope, case_id, place).await?;
-    // What has no room is not even filed: else every later touch would read the whole of a flood.
-    let header = record.header();
-    let log = LogName { community: header.community, era: header.era };
-    let no_room = if payload.opens_case() { None } else { civic::too_many(log, n_earlier) };
-    if let Some(refusal) = no_room {
-        return refuse(scope, place, refusal.reason(), &refusal.to_string()).await;
+    // A record may name a case that is still to come.
+    let sql = "INSERT INTO cases (id) VALUES (?) ON CONFLICT (id) DO NOTHING";
+    scope.tx.write(sql, [case_id.as_bytes().into()]).await?;
+    if payload.opens_case() || record.header().index < MAX_CASE_RECORDS as u64 {
+        file(scope, place, case_id).await?;
+    } else {
+        file_if_room(scope, place, case_id, record.header()).await?;
     }
-    let sql = "INSERT INTO case_records (case_no, place) VALUES (?, ?) ON CONFLICT DO NOTHING";
-    scope.tx.write(sql, [case_no.into(), place.into()]).await?;
     if let Payload::Opportunity(OpportunityAction::Publish(publication)) = payload {
-        name_case(scope, case_no, &publication.release.ocid).await?;
+        let values = [publication.release.ocid.as_str().into(), case_id.as_bytes().into()];
+        scope.tx.write("UPDATE cases SET name = ? WHERE id = ?", values).await?;
     }
-    scope.group.dirty.insert(case_no);
-    Ok(())
+    let sql = "INSERT OR IGNORE INTO dirty SELECT case_no FROM case_records WHERE place = ?";
+    scope.group.may_be_dirty = true;
+    scope.tx.write(sql, [place.into()]).await
 }
 
-/// A case as a record finds it.
-struct Numbered {
-    case_no: i64,
-    /// How many earlier records of the same log are filed in it.
-    n_earlier: usize,
+async fn file(scope: &mut Scope<'_>, place: i64, case: RecordId) -> Result<(), StoreError> {
+    let sql = "INSERT OR IGNORE INTO case_records (case_no, place)
+               SELECT case_no, ? FROM cases WHERE id = ?";
+    scope.tx.write(sql, [place.into(), case.as_bytes().into()]).await
 }
 
-/// The number of a case here; a record may name one that is still to come.
-async fn number_case(
+/// Files a record unless its log has no room left in the case. What has no room is refused, and not even filed: else
+/// every later touch would read the whole of a flood.
+async fn file_if_room(
     scope: &mut Scope<'_>,
-    id: RecordId,
     place: i64,
-) -> Result<Numbered, StoreError> {
-    let sql = "INSERT INTO cases (id) VALUES (?) ON CONFLICT (id) DO UPDATE SET id = excluded.id
-               RETURNING case_no, (
-                 SELECT COUNT(*) FROM case_records AS filed
-                 WHERE filed.case_no = cases.case_no AND ? <= filed.place AND filed.place < ?
-               )";
+    case: RecordId,
+    header: &Header,
+) -> Result<(), StoreError> {
+    let most = i64::try_from(MAX_CASE_RECORDS).unwrap_or(i64::MAX);
     let first = place_of(split_place(place).0, 0)?;
-    let numbered = scope.tx.read(sql, [id.as_bytes().into(), first.into(), place.into()]).await?;
-    let row = numbered.first().ok_or(StoreError::Damaged { what: "a case's number" })?;
-    let n_earlier: i64 = rows::column(row, 1)?;
-    let n_earlier = usize::try_from(n_earlier).unwrap_or(usize::MAX);
-    Ok(Numbered { case_no: rows::column(row, 0)?, n_earlier })
-}
-
-async fn name_case(scope: &mut Scope<'_>, case_no: i64, name: &str) -> Result<(), StoreError> {
-    let values = [name.into(), case_no.into()];
-    scope.tx.write("UPDATE cases SET name = ? WHERE case_no = ?", values).await
+    let sql = "INSERT OR IGNORE INTO case_records (case_no, place)
+               SELECT case_no, ? FROM cases WHERE id = ? AND (
+                 SELECT COUNT(*) FROM case_records AS earlier
+                 WHERE earlier.case_no = cases.case_no AND ? <= earlier.place AND earlier.place < ?
+               ) < ?";
+    let values = [place.into(), case.as_bytes().into(), first.into(), place.into(), most.into()];
+    scope.tx.write(sql, values).await?;
+    let log = LogName { community: header.community, era: header.era };
+    let Some(refusal) = civic::too_many(log, MAX_CASE_RECORDS) else { return Ok(()) };
+    let sql = "INSERT OR REPLACE INTO refusals (place, reason, detail)
+               SELECT ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM case_records WHERE place = ?)";
+    let detail = refusal.to_string();
+    let values = [place.into(), refusal.reason().into(), detail.into(), place.into()];
+    scope.tx.write(sql, values).await
 }
 
 async fn refuse(
@@ -156,11 +157,9 @@ async fn refuse(
 /// Marks the cases that the clock has something to do in.
 pub(crate) async fn mark_due(scope: &mut Scope<'_>) -> Result<(), StoreError> {
     let now = rows::to_i64_at_most(scope.now.0);
-    let due = scope.tx.read("SELECT case_no FROM cases WHERE deadline <= ?", [now.into()]).await?;
-    for row in &due {
-        scope.group.dirty.insert(rows::column(row, 0)?);
-    }
-    Ok(())
+    let sql = "INSERT OR IGNORE INTO dirty SELECT case_no FROM cases WHERE deadline <= ?";
+    scope.group.may_be_dirty = true;
+    scope.tx.write(sql, [now.into()]).await
 }
 
 /// Asks when the clock next changes the register.
@@ -174,20 +173,23 @@ pub(crate) fn read_deadline(answer: &[SqliteRow]) -> Result<Option<UnixMillis>, 
 
 /// Folds every case that the group touched. `last` is the end of the feed before.
 pub(crate) async fn refold(scope: &mut Scope<'_>, last: FeedEnd) -> Result<(), StoreError> {
-    let dirty = std::mem::take(&mut scope.group.dirty);
-    if dirty.is_empty() {
+    if !scope.group.may_be_dirty {
         return Ok(());
     }
     let position = next_position(scope, last.position).await?;
-    for case_no in dirty {
-        let loaded = load::case(&mut scope.tx, scope.config, case_no).await?;
+    let first = FeedEnd { seq: last.seq + 1, position };
+    let mut n_left = 1;
+    while 0 < n_left {
+        let Some(touched) = load::next_touched(&mut scope.tx, scope.config).await? else { break };
+        let Touched { case_no, n_touched, loaded, told } = touched;
+        n_left = n_touched - 1;
+        scope.tx.write("DELETE FROM dirty WHERE case_no = ?", [case_no.into()]).await?;
         let Some(case) = civic::fold(&loaded.records, &scope.config.region, scope.now) else {
             continue;
         };
         write_case(scope, case_no, &case).await?;
         write_verdicts(scope, &loaded, &case).await?;
-        let next = FeedEnd { seq: last.seq + 1, position };
-        write_items(scope, (case_no, next), &loaded, &case).await?;
+        write_items(scope, (case_no, first), (&loaded, &case), told).await?;
     }
     Ok(())
 }
@@ -342,55 +344,36 @@ async fn write_verdicts(
     Ok(())
 }
 
-/// Items looked up in one statement.
-const ITEMS_PER_QUERY: usize = 32;
-
 /// Adds the steps that the feed has not told yet. An item, once told, stays; its id is equal at every coordinator.
 async fn write_items(
     scope: &mut Scope<'_>,
     (case_no, first): (i64, FeedEnd),
-    loaded: &Loaded,
-    case: &Case,
+    (loaded, case): (&Loaded, &Case),
+    mut told: BTreeSet<Vec<u8>>,
 ) -> Result<(), StoreError> {
     let position = first.position;
     let (log_size, instant) =
         (rows::to_i64(position.log_size)?, rows::to_i64_at_most(position.instant.0));
-    for steps in case.transitions.chunks(ITEMS_PER_QUERY) {
-        let mut told = told_items(&mut scope.tx, steps).await?;
-        for step in steps {
-            if !told.insert(step.item.as_bytes().to_vec()) {
-                continue;
-            }
-            let seq = first.seq + i64::try_from(scope.group.items.len()).unwrap_or(i64::MAX);
-            let item = item_json(step, loaded, case);
-            let values = [
-                seq.into(),
-                step.item.as_bytes().into(),
-                log_size.into(),
-                instant.into(),
-                case_no.into(),
-                item.as_str().into(),
-            ];
-            let sql = "INSERT INTO items (seq, id, log_size, instant, case_no, item)
-                       VALUES (?, ?, ?, ?, ?, ?)";
-            scope.tx.write(sql, values).await?;
-            scope.group.items.push(FeedItem { seq, position, item });
+    for step in &case.transitions {
+        if !told.insert(step.item.as_bytes().to_vec()) {
+            continue;
         }
+        let seq = first.seq + i64::try_from(scope.group.items.len()).unwrap_or(i64::MAX);
+        let item = item_json(step, loaded, case);
+        let values = [
+            seq.into(),
+            step.item.as_bytes().into(),
+            log_size.into(),
+            instant.into(),
+            case_no.into(),
+            item.as_str().into(),
+        ];
+        let sql = "INSERT INTO items (seq, id, log_size, instant, case_no, item)
+                   VALUES (?, ?, ?, ?, ?, ?)";
+        scope.tx.write(sql, values).await?;
+        scope.group.items.push(FeedItem { seq, position, item });
     }
     Ok(())
-}
-
-/// Which of these steps the feed has told. The statement has always the same text: an id that is missing is empty.
-async fn told_items(
-    tx: &mut Transaction<'_>,
-    steps: &[Transition],
-) -> Result<BTreeSet<Vec<u8>>, StoreError> {
-    let sql = format!("SELECT id FROM items WHERE id IN (?{})", ", ?".repeat(ITEMS_PER_QUERY - 1));
-    let ids = (0..ITEMS_PER_QUERY).map(|number| {
-        let id = steps.get(number).map(|it| it.item.as_bytes().to_vec());
-        Value::from(id.unwrap_or_default())
-    });
-    tx.read(&sql, ids).await?.iter().map(|row| rows::column(row, 0)).collect()
 }
 
 fn item_json(step: &Transition, loaded: &Loaded, case: &Case) -> String {

@@ -56,8 +56,8 @@ pub struct Commit {
 /// What a group of jobs has done so far, inside its transaction.
 #[derive(Debug, Default)]
 pub(crate) struct Group {
-    /// Cases to be folded anew before the commit.
-    pub(crate) dirty: BTreeSet<i64>,
+    /// Whether any case may have to be folded anew before the commit; which, the table `dirty` says.
+    pub(crate) may_be_dirty: bool,
     /// Logs whose newest checkpoint changed.
     pub(crate) heads: BTreeSet<LogName>,
     /// Logs whose row changed, which is written once, at the end.
