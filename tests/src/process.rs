@@ -87,6 +87,17 @@ impl Server {
         Ok(self.child.kill().await?)
     }
 
+    /// Asks it to stop by SIGTERM, as a service manager does; answers whether it ended well.
+    ///
+    /// # Errors
+    ///
+    /// If it does not end.
+    pub async fn terminate(mut self) -> Result<bool> {
+        let id = self.child.id().context("it ended by itself")?.to_string();
+        let asked = Command::new("kill").args(["-TERM", &id]).status().await?;
+        Ok(asked.success() && timeout(PATIENCE, self.child.wait()).await??.success())
+    }
+
     /// Asks it to stop by closing its standard input; answers whether it ended well.
     ///
     /// # Errors

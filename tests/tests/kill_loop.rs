@@ -1,5 +1,5 @@
-//! `kill -9` of a node and a coordinator, again and again, under load: what was acknowledged is there, once, in its
-//! place, and both sides agree on every root.
+//! `kill -9` of a node and a coordinator, again and again, under load, and now and then SIGTERM: what was acknowledged
+//! is there, once, in its place, and both sides agree on every root.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -35,6 +35,8 @@ use tonic::transport::Channel;
 
 /// Kills, unless `FOLKMOOT_KILLS` says otherwise.
 const N_KILLS: u64 = 100;
+/// After how many kills both are asked to stop by SIGTERM, under the same load.
+const KILLS_PER_STOP: u64 = 10;
 /// Clerks who write at the same time, so that commits are shared.
 const N_CLERKS: usize = 4;
 /// Pledges to one pool before the next is opened: a case is folded whole, so cases are kept short.
@@ -71,6 +73,17 @@ async fn kill_again_and_again(region: &Arc<Region>, load: &Load) -> Result<Ackno
         } else {
             coordinator.kill().await?;
             coordinator = region.start(Seat::Coordinator).await?;
+        }
+        if number % KILLS_PER_STOP == 0 {
+            load.until_acknowledged(1).await?;
+            ensure!(coordinator.terminate().await?, "the coordinator ends well in mid-batch");
+            ensure!(node.terminate().await?, "the node ends well in mid-batch");
+            for seat in [Seat::Coordinator, Seat::Node] {
+                let wal = region.dir(seat).join("log.sqlite-wal");
+                ensure!(!wal.exists(), "{} is left", wal.display());
+            }
+            coordinator = region.start(Seat::Coordinator).await?;
+            node = region.start(Seat::Node).await?;
         }
     }
     load.stop.store(true, Ordering::Relaxed);
