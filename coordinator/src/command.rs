@@ -1,16 +1,15 @@
 //! The command line: found a coordinator, run it, look at its configuration.
 
-mod failure;
-mod print;
 mod start;
 
-use std::{ffi::OsString, io};
+use std::ffi::OsString;
 
-use clap::{CommandFactory as _, Parser, Subcommand, error::ErrorKind};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use runtime::exit::Exit;
+use serde_json::Value;
 
-pub use failure::CommandError;
-use print::Said;
+/// Why a command did not do what was asked.
+pub type CommandError = peer::command::CommandError<&'static str>;
 
 /// What every environment variable of a coordinator begins with.
 pub const ENV_PREFIX: &str = "FOLKMOOT_COORDINATOR";
@@ -34,6 +33,15 @@ struct Cli {
     json: bool,
     #[command(subcommand)]
     command: Command,
+}
+
+/// What a command has to say.
+#[derive(Debug)]
+struct Said {
+    /// For a script.
+    json: Value,
+    /// For a person; lines.
+    text: String,
 }
 
 /// What is to be done.
@@ -60,37 +68,18 @@ enum Command {
 pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
-        Err(answer) => return answer_usage(&answer),
+        Err(answer) => {
+            // Where the stream is closed, nobody is left to tell.
+            let _ = answer.print();
+            return if answer.use_stderr() { Exit::Usage } else { Exit::Ok };
+        }
     };
     let as_json = cli.json;
     let outcome = carry_out(cli.command).and_then(|said| match said {
-        Some(said) => print::print(&said, as_json).or_else(closed_pipe),
+        Some(said) => peer::command::print(&said.json, &said.text, as_json),
         None => Ok(()),
     });
-    match outcome {
-        Ok(()) => Exit::Ok,
-        Err(error) => {
-            print::print_failure(&error, as_json);
-            error.exit
-        }
-    }
-}
-
-/// Help and version are answers; everything else is a mistake on the command line.
-fn answer_usage(answer: &clap::Error) -> Exit {
-    // Where the stream is closed, nobody is left to tell.
-    let _ = answer.print();
-    let is_answer = matches!(answer.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-    if is_answer { Exit::Ok } else { Exit::Usage }
-}
-
-/// A reader who has seen enough is no failure.
-fn closed_pipe(error: io::Error) -> Result<(), CommandError> {
-    if error.kind() == io::ErrorKind::BrokenPipe {
-        return Ok(());
-    }
-    let sentence = format!("The answer could not be printed: {error}.");
-    Err(CommandError::new(Exit::Failed, "output.failed", sentence))
+    outcome.map_or_else(|error| error.tell(as_json), |()| Exit::Ok)
 }
 
 fn carry_out(command: Command) -> Result<Option<Said>, CommandError> {

@@ -87,7 +87,7 @@ impl Exporter {
     /// Pools are exported under the charter's prefix; where it has none, under the operator's, and not at all without
     /// either.
     pub(crate) fn new(feed: Feed, operators: Option<String>) -> Self {
-        let prefix = feed.peer().charter().ocid_prefix.clone().or(operators);
+        let prefix = feed.peer().charter().ocid_prefix().map(ToString::to_string).or(operators);
         Self { feed, prefix }
     }
 
@@ -149,8 +149,8 @@ impl Exporter {
         release: Release,
     ) -> Result<Option<LocalRelease>, PeerError> {
         let view: OpportunityView = parse_view(row)?;
-        let prefix = self.feed.peer().charter().ocid_prefix.as_ref();
-        let rest = prefix.and_then(|it| view.ocid.strip_prefix(it)?.strip_prefix('-'));
+        let prefix = self.feed.peer().charter().ocid_prefix();
+        let rest = prefix.and_then(|it| view.ocid.strip_prefix(it.as_str())?.strip_prefix('-'));
         let notice_json = self.notice(record).await?;
         let named = notice_json.as_deref().and_then(Named::in_notice).unwrap_or_default();
         let is_of_another = !named.is_empty() && named != view.ocid;

@@ -169,6 +169,7 @@ impl Item {
             places: self.places.iter().map(|it| it.code.to_string()).collect(),
             cursor: cursor(coordinator, self.resume).to_string(),
             titles: titles.collect(),
+            level: level_of(&self.transition).unwrap_or_default().to_owned(),
         }
     }
 
@@ -288,6 +289,22 @@ pub(crate) mod tests {
         assert_eq!(entry.url, format!("https://c.example/register/pools/{}", item.case));
         let of = CommunityId::from_bytes([4; 32]);
         assert_eq!(entry.origin.proof_urls, [format!("https://c.example/log/{of}/0/proof/7")]);
+    }
+
+    #[test]
+    fn a_step_with_figures_says_how_far_they_were_checked_and_another_says_nothing() {
+        let level = |transition: &str| {
+            let plain = row(1, 3, 10);
+            let item = plain.item.replace("pool.threshold_met", transition);
+            let item = read_items(&[FeedItem { item, ..plain }], None).unwrap().remove(0);
+            let coordinator = CommunityId::from_bytes([8; 32]);
+            let rendered = item.render(coordinator, &Words::default()).level;
+            let entry = item.entry(coordinator, &Words::default(), "https://c.example");
+            assert_eq!(rendered, entry.origin.level.unwrap_or_default());
+            rendered
+        };
+        assert_eq!(level("poll.declared"), "self-declared");
+        assert_eq!(level("pool.threshold_met"), "");
     }
 
     #[test]

@@ -17,7 +17,7 @@ mod status;
 
 use std::{ffi::OsString, path::PathBuf};
 
-use clap::{CommandFactory as _, Parser, Subcommand, error::ErrorKind};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use runtime::exit::Exit;
 
 pub use failure::CommandError;
@@ -103,28 +103,15 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
         Err(error) => {
             // Where the output is closed, nobody is left to tell.
             let _ = error.print();
-            let is_asked =
-                matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-            return if is_asked { Exit::Ok } else { Exit::Usage };
+            return if error.use_stderr() { Exit::Usage } else { Exit::Ok };
         }
     };
     let as_json = cli.json;
     let outcome = run(cli).and_then(|said| match said {
-        Some(said) => print::print(&said, as_json).or_else(closed_pipe).map(|()| said.exit),
+        Some(said) => peer::command::print(&said.json, &said.text, as_json).map(|()| said.exit),
         None => Ok(Exit::Ok),
     });
-    outcome.unwrap_or_else(|error| {
-        print::print_failure(&error, as_json);
-        error.exit
-    })
-}
-
-/// A reader who has seen enough is no failure.
-fn closed_pipe(error: std::io::Error) -> Result<(), CommandError> {
-    if error.kind() == std::io::ErrorKind::BrokenPipe {
-        return Ok(());
-    }
-    Err(CommandError::failed("output.failed", format!("The answer could not be printed: {error}.")))
+    outcome.unwrap_or_else(|error| error.tell(as_json))
 }
 
 fn run(cli: Cli) -> Result<Option<Said>, CommandError> {

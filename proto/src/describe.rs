@@ -94,7 +94,8 @@ fn opportunity_line(action: &OpportunityAction) -> String {
     };
     let Release { ocid, stage, value, .. } = release;
     let value = value.map_or_else(String::new, |value| format!(", {}", money_words(value)));
-    format!("{verb} opportunity {ocid}: {}{value}", stage_words(*stage))
+    let named = if ocid.is_empty() { String::new() } else { format!(" {ocid}") };
+    format!("{verb} opportunity{named}: {}{value}", stage_words(*stage))
 }
 
 const fn stage_words(stage: Stage) -> &'static str {
@@ -193,7 +194,10 @@ fn n_of(number: impl TryInto<u64>, noun: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use record::payload::words::{Language, Wording};
+    use record::{
+        UnixMillis,
+        payload::words::{Language, Wording},
+    };
 
     use super::*;
 
@@ -202,6 +206,27 @@ mod tests {
         let line = |firm| describe(&Payload::Pledge(PledgeAction::Make { quantity: 30, firm }));
         assert_eq!(line(true), "pledges 30, firm");
         assert_eq!(line(false), "pledges 30, soft");
+    }
+
+    #[test]
+    fn an_opportunity_without_an_ocid_is_not_named() {
+        let release = |ocid: &str| Release {
+            ocid: ocid.to_owned(),
+            release_id: String::new(),
+            released_at: UnixMillis(1),
+            stage: Stage::Planned,
+            buyer: None,
+            cpv: vec![],
+            value: None,
+            tender_ends: None,
+            places: vec![],
+            n_lots: 0,
+            suits_vcse: None,
+            source: None,
+        };
+        let line = |ocid| opportunity_line(&OpportunityAction::Update(release(ocid)));
+        assert_eq!(line("ocds-a1b2c3-1"), "updates opportunity ocds-a1b2c3-1: planned");
+        assert_eq!(line(""), "updates opportunity: planned");
     }
 
     #[test]

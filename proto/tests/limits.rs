@@ -17,7 +17,7 @@ use record::{
         CovenantAction, ForkEvidence, Notice, OpportunityAction, PledgeAction, PollAction,
         PoolAction, Receipt, ResultAction, TallyAction, Text,
         covenant::{CovenantType, Minute, Party, PartyRole, Proposal, Signature},
-        opportunity::{Release, Source, Stage},
+        opportunity::{Publication, Release, Source, Stage},
         poll::{
             CommunitySum, Constituency, Counts, DecidingSum, Declaration, Method, Mode, Outcome,
             PollOpening, RollCommitment, Threshold, ThresholdBase,
@@ -337,12 +337,27 @@ fn a_unit_has_1_to_32_letters_digits_and_inner_spaces() {
 }
 
 #[test]
-fn an_ocid_is_one_line_of_1_to_256_bytes() {
+fn an_ocid_is_one_line_of_at_most_256_bytes() {
     let with = |ocid: &str| refusal(&update(Release { ocid: ocid.to_owned(), ..release() }));
-    assert_eq!(with(""), refused("update.ocid", "payload.missing"));
     assert_eq!(with(&"o".repeat(256)), None);
     assert_eq!(with(&"o".repeat(257)), refused("update.ocid", "payload.too_long"));
     assert_eq!(with("ocds\n1"), refused("update.ocid", "payload.wrong_form"));
+}
+
+#[test]
+fn what_was_imported_has_an_ocid_and_a_process_of_our_own_may_have_none() {
+    let imported = Some(Source { url: String::new(), sha256: [1; 32] });
+    let with = |ocid: &str, source| Release { ocid: ocid.to_owned(), source, ..release() };
+    let published = |release| {
+        let publication = Publication { region: RegionId::from_bytes([1; 32]), release };
+        Payload::Opportunity(OpportunityAction::Publish(publication))
+    };
+    assert_eq!(refusal(&published(with("", None))), None);
+    assert_eq!(refusal(&update(with("", None))), None);
+    assert_eq!(refusal(&published(with("o", imported.clone()))), None);
+    let missing = |field| refused(field, "payload.missing");
+    assert_eq!(refusal(&published(with("", imported.clone()))), missing("publish.release.ocid"));
+    assert_eq!(refusal(&update(with("", imported))), missing("update.ocid"));
 }
 
 #[test]

@@ -248,14 +248,18 @@ proptest! {
 #[test]
 fn a_charter_has_the_bytes_that_its_proto_file_describes() {
     let id = |n| CommunityId::from_bytes([n; 32]);
-    let message = v1::Charter {
+    let mut message = v1::Charter {
         network: network().to_string(),
         name: "Hastings".to_owned(),
         founders: vec![vec![1; 32], vec![2; 32]],
         coordinators: vec![vec![3; 32]],
         receipts_needed: 1,
+        ocid_prefix: String::new(),
     };
     let name = Name::parse("Hastings").unwrap();
     let charter = Charter::new(network(), name, vec![id(1), id(2)], vec![id(3)], 1).unwrap();
+    assert_eq!(charter.encode(), message.encode_to_vec());
+    message.ocid_prefix = "ocds-a1b2c3".to_owned();
+    let charter = charter.with_ocid_prefix("ocds-a1b2c3".parse().unwrap());
     assert_eq!(charter.encode(), message.encode_to_vec());
 }

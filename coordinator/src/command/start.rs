@@ -2,19 +2,15 @@
 
 use std::{fmt::Write as _, path::PathBuf};
 
-use clap::{Args, ValueEnum};
-use peer::{Config, DataFolder, Host, HostError, Manner, Role};
+use clap::Args;
+use peer::{Config, DataFolder, Host, HostError, Manner, Role, command::Options};
 use proto::v1::feed_service_server::FeedServiceServer;
 use record::{Network, limits::MAX_GRPC_MESSAGE_BYTES, name::Name};
-use runtime::{
-    config,
-    exit::Exit,
-    telemetry::{self, LogFormat},
-};
+use runtime::{exit::Exit, telemetry};
 use serde_json::{Value, json};
 use tonic::{server::NamedService, service::RoutesBuilder};
 
-use super::{CommandError, ENV_PREFIX, print::Said};
+use super::{CommandError, ENV_PREFIX, Said};
 use crate::{
     feed::{Feed, MAX_SUBSCRIBERS},
     pages,
@@ -53,8 +49,8 @@ pub(super) struct Settings {
     #[arg(long, value_name = "ADDRESS")]
     plain: Option<String>,
     /// How log lines look.
-    #[arg(long, value_enum, value_name = "FORMAT")]
-    log_format: Option<LogLines>,
+    #[arg(long, value_name = "FORMAT", value_parser = ["human", "json"])]
+    log_format: Option<String>,
     /// What is logged, such as `info` or `warn,coordinator=debug`.
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
@@ -76,12 +72,6 @@ pub(super) struct Run {
     /// Stop when standard input ends, as it does when the parent process is gone.
     #[arg(long)]
     with_parent: bool,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum LogLines {
-    Human,
-    Json,
 }
 
 /// Founds a coordinator.
@@ -106,21 +96,9 @@ pub(super) fn init(init: &Init) -> Result<Said, CommandError> {
 
 impl Settings {
     fn load(self) -> Result<Config, CommandError> {
-        let Self { charter, config: file, listen, plain, log_format, log } = self;
-        let mut config: Config = config::load(file.as_deref(), ENV_PREFIX, config::environment())?;
-        config.charter = charter.or(config.charter);
-        if let Some(listen) = listen {
-            config.listen = config::from_option("listen", "--listen", &listen)?;
-        }
-        if let Some(plain) = plain {
-            config.plain = Some(config::from_option("plain", "--plain", &plain)?);
-        }
-        config.log.filter = log.unwrap_or(config.log.filter);
-        config.log.format = match log_format {
-            None => config.log.format,
-            Some(LogLines::Human) => LogFormat::Human,
-            Some(LogLines::Json) => LogFormat::Json,
-        };
+        let Self { charter, config, listen, plain, log_format, log } = self;
+        let options = Options { charter, config, listen, plain, log_format, log };
+        let config = options.load(ENV_PREFIX)?;
         check(&config)?;
         Ok(config)
     }
@@ -165,11 +143,14 @@ fn is_public_url(text: &str) -> bool {
 pub(super) fn run(run: Run) -> Result<(), CommandError> {
     let Run { dir, settings, ready_line, with_parent } = run;
     let config = settings.load()?;
+    let ended = start(DataFolder::at(&dir), config, Manner { ready_line, with_parent });
+    ended.map_err(|error| CommandError::of_host(error, Role::Coordinator))
+}
+
+fn start(folder: DataFolder, config: Config, manner: Manner) -> Result<(), HostError> {
     telemetry::init(config.log.format, &config.log.filter)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(HostError::System)?;
-    let manner = Manner { ready_line, with_parent };
-    Ok(runtime.block_on(Box::pin(serve(DataFolder::at(&dir), config, manner)))?)
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(Box::pin(serve(folder, config, manner)))
 }
 
 async fn serve(folder: DataFolder, config: Config, manner: Manner) -> Result<(), HostError> {

@@ -32,7 +32,7 @@ use crate::feed::Feed;
 pub struct Settings {
     /// The address that links begin with; the request's own host when absent.
     pub public_url: Option<String>,
-    /// The OCDS prefix of pools; without one they are not exported.
+    /// The OCDS prefix of pools where the region's charter has none; without either they are not exported.
     pub ocds_prefix: Option<String>,
 }
 

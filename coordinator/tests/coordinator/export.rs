@@ -123,6 +123,23 @@ async fn what_a_community_writes_itself_is_exported_under_the_regions_prefix() {
 }
 
 #[tokio::test]
+async fn what_a_community_writes_without_an_ocid_has_the_regions_prefix_and_the_id_of_the_case() {
+    let world = World::with_prefix("ocds-a1b2c3").await;
+    let case = world.author.publish(own(""), own_notice("")).await;
+    let derived = format!("ocds-a1b2c3-{case}");
+    let again = world.author.update(case, Release { stage: Stage::Awarded, ..own("") }).await;
+    let named = Release { stage: Stage::Contracted, ..own(&derived) };
+    let named = world.author.update(case, named).await;
+    let site = site(&world);
+    let package = get(&site, "/ocds/releases").await.json();
+    let found: Vec<_> = releases(&package).iter().map(|it| (&it["ocid"], &it["id"])).collect();
+    let expected = [case, again, named].map(|id| (json!(derived), json!(id)));
+    assert_eq!(found, expected.each_ref().map(|(ocid, id)| (ocid, id)));
+    let shown = get(&site, &format!("/register/opportunities/{case}")).await.json();
+    assert!(shown.to_string().contains(&derived), "{shown}");
+}
+
+#[tokio::test]
 async fn an_own_record_with_a_foreign_ocid_is_refused_where_the_charter_has_a_prefix() {
     let world = World::with_prefix("ocds-a1b2c3").await;
     for foreign in ["ocds-abc123-1", "ocds-a1b2c34-1", "ocds-a1b2c3"] {
@@ -138,7 +155,7 @@ async fn an_own_record_with_a_foreign_ocid_is_refused_where_the_charter_has_a_pr
 #[tokio::test]
 async fn without_a_prefix_in_the_charter_no_ocid_is_refused_and_nothing_own_is_exported() {
     let world = World::new().await;
-    for ocid in ["ocds-abc123-1", "ocds-213czf-1"] {
+    for ocid in ["ocds-abc123-1", "ocds-213czf-1", ""] {
         world.author.publish(own(ocid), own_notice(ocid)).await;
     }
     assert!(releases(&get(&site(&world), "/ocds/releases").await.json()).is_empty());

@@ -50,6 +50,7 @@ fn links(peer: &Peer) -> Vec<Value> {
             "acked_size": state.acked_size,
             "cosigned_size": state.cosigned_size,
             "clock_skew_millis": state.clock_skew_millis,
+            "other_region": state.other_region,
             "last_refusal": state.last_refusal,
             "last_error": state.last_error,
         })

@@ -1,14 +1,10 @@
 //! What a command prints: sentences for a person, or one JSON object for a script.
 
-use std::{
-    fmt::Write as _,
-    io::{self, Write as _},
-};
+use std::fmt::Write as _;
 
 use runtime::exit::Exit;
 use serde_json::{Value, json};
 
-use super::failure::CommandError;
 use crate::look;
 
 /// What a command has to say.
@@ -40,27 +36,6 @@ impl Said {
         let proto::clerk::Written { record, index } = written.unwrap_or_default();
         let text = text(&record);
         Self::new(json!({ "record": record, "index": index }), text)
-    }
-}
-
-/// Prints on standard output.
-pub(super) fn print(said: &Said, as_json: bool) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    if as_json {
-        writeln!(out, "{}", said.json)?;
-    } else {
-        writeln!(out, "{}", said.text.trim_end())?;
-    }
-    out.flush()
-}
-
-/// Tells why a command failed: a sentence on standard error, and with `--json` an object on standard output.
-pub(super) fn print_failure(error: &CommandError, as_json: bool) {
-    // Where an output is closed, nobody is left to tell.
-    let _ = writeln!(io::stderr(), "{}", error.sentence);
-    if as_json {
-        let failure = json!({ "error": { "reason": error.reason, "detail": error.sentence } });
-        let _ = writeln!(io::stdout(), "{failure}");
     }
 }
 

@@ -6,17 +6,13 @@ use std::{
 };
 
 use ballotbox::BallotBox;
-use clap::{Args, ValueEnum};
-use peer::{CharterFile, Config, DataFolder, Host, Manner, Role};
+use clap::Args;
+use peer::{CharterFile, Config, DataFolder, Host, HostError, Manner, Role, command::Options};
 use record::{Network, name::Name};
-use runtime::{
-    config::{self, ConfigError},
-    exit::Exit,
-    telemetry::LogFormat,
-};
+use runtime::exit::Exit;
 use serde_json::json;
 
-use super::{CommandError, print::Said};
+use super::{CommandError, failure::not_run, print::Said};
 use crate::{
     clerk::{Clerk, socket::ClerkSocket},
     polls::Duties,
@@ -56,17 +52,11 @@ pub(super) struct Settings {
     #[arg(long, value_name = "ADDRESS")]
     plain: Option<String>,
     /// How log lines look.
-    #[arg(long, value_name = "FORMAT")]
-    log_format: Option<Format>,
+    #[arg(long, value_name = "FORMAT", value_parser = ["human", "json"])]
+    log_format: Option<String>,
     /// What is logged: `info`, or `warn,folkmoot_peer=debug`.
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Format {
-    Human,
-    Json,
 }
 
 #[derive(Debug, Args)]
@@ -91,25 +81,9 @@ pub(super) struct Run {
 
 impl Settings {
     fn load(self) -> Result<Config, CommandError> {
-        let Self { charter, config: file, listen, plain, log_format, log } = self;
-        let loaded = config::load(file.as_deref(), ENV_PREFIX, config::environment());
-        let wrong =
-            |error: ConfigError| CommandError::caused_by(Exit::Config, "config.wrong", &error);
-        let mut config: Config = loaded.map_err(wrong)?;
-        config.charter = charter.or(config.charter);
-        if let Some(listen) = listen {
-            config.listen = config::from_option("listen", "--listen", &listen).map_err(wrong)?;
-        }
-        if let Some(plain) = plain {
-            config.plain = Some(config::from_option("plain", "--plain", &plain).map_err(wrong)?);
-        }
-        config.log.filter = log.unwrap_or(config.log.filter);
-        config.log.format = match log_format {
-            None => config.log.format,
-            Some(Format::Human) => LogFormat::Human,
-            Some(Format::Json) => LogFormat::Json,
-        };
-        Ok(config)
+        let Self { charter, config, listen, plain, log_format, log } = self;
+        let options = Options { charter, config, listen, plain, log_format, log };
+        Ok(options.load(ENV_PREFIX)?)
     }
 }
 
@@ -144,8 +118,8 @@ pub(super) fn init(dir: &Path, init: &Init) -> Result<Said, CommandError> {
 /// Reads configuration and charter, and starts nothing.
 pub(super) fn check_config(dir: &Path, settings: Settings) -> Result<Said, CommandError> {
     let config = settings.load()?;
-    let charter = config.charter.as_deref().ok_or(peer::HostError::NoCharter)?;
-    let charter = CharterFile::read(charter).map_err(peer::HostError::from)?;
+    let charter = config.charter.as_deref().ok_or(HostError::NoCharter).map_err(not_run)?;
+    let charter = CharterFile::read(charter).map_err(not_run)?;
     let folder = DataFolder::at(dir);
     let community = folder.community().ok();
     let is_named = community.is_none_or(|it| charter.founders.iter().any(|seat| seat.id == it));
@@ -182,10 +156,9 @@ pub(super) fn check_config(dir: &Path, settings: Settings) -> Result<Said, Comma
 pub(super) async fn run(dir: PathBuf, run: Run) -> Result<(), CommandError> {
     let Run { settings, ready_line, with_parent } = run;
     let config = settings.load()?;
-    runtime::telemetry::init(config.log.format, &config.log.filter)
-        .map_err(peer::HostError::from)?;
+    runtime::telemetry::init(config.log.format, &config.log.filter).map_err(not_run)?;
     let grace = Duration::from_secs(config.grace_secs / 2);
-    let mut host = Host::open(DataFolder::at(&dir), config, Role::Node).await?;
+    let mut host = Host::open(DataFolder::at(&dir), config, Role::Node).await.map_err(not_run)?;
     let duties = Duties::new(host.peer.clone(), open_box(host.folder()).await?);
     let clerk = Clerk::new(host.peer.clone(), duties.clone())
         .await
@@ -214,7 +187,7 @@ pub(super) async fn run(dir: PathBuf, run: Run) -> Result<(), CommandError> {
         // No ballot is lost by that: the file is whole with its write-ahead log.
         tracing::warn!(%error, "the ballot box was not folded into one file");
     }
-    Ok(ended?)
+    ended.map_err(not_run)
 }
 
 async fn open_box(folder: &DataFolder) -> Result<BallotBox, CommandError> {

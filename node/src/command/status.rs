@@ -53,6 +53,12 @@ fn sentences(status: &Value) -> String {
                 "  Its clock and this machine's differ by {skew_minutes} minutes. Check this one."
             );
         }
+        if let Some(region) = look::at(link, "/other_region").as_str() {
+            let _ = writeln!(
+                text,
+                "  Its charter is that of another region, {region}: neither sees the other's cases. Compare the two charter files."
+            );
+        }
         if let Some(refusal) = look::at(link, "/last_refusal").as_str() {
             let _ = writeln!(text, "  It refused something: {refusal}");
         }
@@ -70,4 +76,20 @@ fn sentences(status: &Value) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn tells_of_a_coordinator_of_another_region_and_else_says_nothing_of_it() {
+        let told = |region: Value| {
+            sentences(&json!({ "coordinators": [{ "connected": true, "other_region": region }] }))
+        };
+        assert!(told(json!("fmg1abc")).contains("that of another region, fmg1abc"));
+        assert!(!told(Value::Null).contains("another region"));
+    }
 }

@@ -32,7 +32,8 @@ pub struct Source {
 /// What a release says of a process, in numbers and ids.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Release {
-    /// The process, for ever.
+    /// The process, for ever. Empty where a process of our own gives none: then it is the region's prefix and the
+    /// case's id.
     #[prost(string, tag = "1")]
     pub ocid: ::prost::alloc::string::String,
     /// The original release id; empty where the publisher gives none.

@@ -86,6 +86,9 @@ pub struct Item {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
+    /// How far its figures have been checked, such as self-declared; empty where it has none.
+    #[prost(string, tag = "15")]
+    pub level: ::prost::alloc::string::String,
 }
 /// A record, and where its proof is.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1430,6 +1433,10 @@ pub struct Charter {
     /// How many coordinators' receipts make a record received.
     #[prost(uint32, tag = "5")]
     pub receipts_needed: u32,
+    /// The OCDS prefix of the region's own contracting processes: `ocds-` and six lower-case letters or digits; left out
+    /// where the region has none.
+    #[prost(string, tag = "6")]
+    pub ocid_prefix: ::prost::alloc::string::String,
 }
 /// One community, or the coordinator.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -82,7 +82,7 @@ fn parse_release(release: wire::Release) -> Result<Release, PayloadError> {
         source,
     } = release;
     Ok(Release {
-        ocid: parse_ocid(ocid).within("ocid")?,
+        ocid: parse_ocid(ocid, source.is_some()).within("ocid")?,
         release_id: printable(release_id, MAX_OCDS_ID_BYTES).within("release_id")?,
         released_at: UnixMillis(released_at),
         stage: parse_stage(stage).within("stage")?,
@@ -141,8 +141,10 @@ fn render_source(source: &Source) -> wire::Source {
     wire::Source { url: url.clone(), sha256: sha256.to_vec() }
 }
 
-fn parse_ocid(text: String) -> Result<String, Fault> {
-    if text.is_empty() {
+/// What was imported keeps the ocid of its publisher; a process of our own may leave it empty, and has the region's prefix
+/// and the id of its opening record then.
+fn parse_ocid(text: String, is_imported: bool) -> Result<String, Fault> {
+    if is_imported && text.is_empty() {
         return Err(Fault::Missing);
     }
     printable(text, MAX_OCDS_ID_BYTES)

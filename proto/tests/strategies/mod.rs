@@ -224,13 +224,15 @@ fn release() -> impl Strategy<Value = Release> {
         .prop_map(|(scheme, id)| OrgId::new(scheme, id).unwrap());
     let source =
         ("[ -~]{0,20}", any::<[u8; 32]>()).prop_map(|(url, sha256)| Source { url, sha256 });
-    let ids = ("ocds-[a-z0-9]{1,9}", "[!-~]{0,9}", instant(), stage);
+    let ids = ("(ocds-[a-z0-9]{1,9})?", "[!-~]{0,9}", instant(), stage);
     let numbers = (vec(0..=99_999_999u32, 0..3), option::of(money()), option::of(instant()));
     let rest = (vec(place(), 0..3), any::<u32>(), option::of(any::<bool>()), option::of(source));
     (ids, option::of(buyer), numbers, rest).prop_map(|(ids, buyer, numbers, rest)| {
         let (ocid, release_id, released_at, stage) = ids;
         let (cpv, value, tender_ends) = numbers;
         let (places, n_lots, suits_vcse, source) = rest;
+        // What has no ocid is no import.
+        let source = source.filter(|_| !ocid.is_empty());
         Release {
             ocid,
             release_id,

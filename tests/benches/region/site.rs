@@ -26,7 +26,6 @@ pub fn charter(founders: &[CommunityId], coordinator: Seat) -> Result<CharterFil
     Ok(CharterFile {
         region: charter.region_id(),
         charter,
-        ocid_prefix: None,
         coordinators: vec![coordinator],
         founders,
     })

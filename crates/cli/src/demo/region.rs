@@ -20,8 +20,6 @@ use super::{
 const NETWORK: &str = "demo.folkmoot.example";
 /// The region's invented name.
 const REGION: &str = "Tidewater";
-/// The prefix that OCDS keeps for documentation.
-const DOCUMENTATION_PREFIX: &str = "ocds-213czf";
 /// Invented communities; further ones are numbered.
 const NAMES: [&str; 12] = [
     "Harbour Baths Society",
@@ -214,9 +212,7 @@ async fn start_coordinator(folder: &Path, state: &State, processes: &Processes) 
     let charter = write_charter(folder, state, None)?;
     let config = folder.join("coordinator.toml");
     let n_allowed = 2 * state.communities.len() + 64;
-    let text = format!(
-        "plain = \"127.0.0.1:0\"\nocds_prefix = \"{DOCUMENTATION_PREFIX}\"\nmax_connections_per_address = {n_allowed}\n"
-    );
+    let text = format!("plain = \"127.0.0.1:0\"\nmax_connections_per_address = {n_allowed}\n");
     runtime::files::write_private_file(&config, text.as_bytes())?;
     let line = args!["--charter", &charter, "--config", &config, "--log-format", "json"];
     processes.start(Program::Coordinator, &coordinator_dir(folder), &line).await

@@ -8,11 +8,12 @@ use crate::{console::plain, time};
 
 /// `2027-03-03 17:00:00 GMT  covenant  in force  Harbour Baths: all parties have signed. (provisional)`
 pub(super) fn render(item: &Item, zone: &TimeZone) -> String {
-    let Item { kind, state, provisional, summary, at, .. } = item;
+    let Item { kind, state, provisional, summary, at, level, .. } = item;
+    let level = if level.is_empty() { String::new() } else { format!(" ({})", plain(level)) };
     let mark = if *provisional { " (provisional)" } else { "" };
     let at = time::shown(*at, zone);
     let (kind, state, summary) = (plain(kind), plain(state), plain(summary));
-    format!("{at}  {kind:<11} {state:<16} {summary}{mark}")
+    format!("{at}  {kind:<11} {state:<16} {summary}{level}{mark}")
 }
 
 /// The item, field by field, under the names of the protocol.
@@ -32,7 +33,9 @@ pub(super) fn as_json(item: &Item) -> Value {
         places,
         cursor,
         titles,
+        level,
     } = item;
+    let level = Some(level).filter(|it| !it.is_empty());
     let causes: Vec<Value> = causes.iter().map(cause).collect();
     let titles: std::collections::BTreeMap<_, _> = titles.iter().collect();
     json!({
@@ -50,6 +53,7 @@ pub(super) fn as_json(item: &Item) -> Value {
         "places": places,
         "cursor": cursor,
         "titles": titles,
+        "level": level,
     })
 }
 
@@ -88,19 +92,23 @@ mod tests {
         assert_eq!(line, expected);
         let settled = Item { provisional: false, ..item() };
         assert!(!render(&settled, &TimeZone::UTC).contains("provisional"));
+        let counted = Item { level: "self-declared".into(), ..item() };
+        assert!(
+            render(&counted, &TimeZone::UTC).ends_with("signed. (self-declared) (provisional)")
+        );
     }
 
     #[test]
     fn as_json_every_field_has_its_name_in_the_protocol() {
         let value = as_json(&item());
-        assert_eq!(value.as_object().map(serde_json::Map::len), Some(14));
+        assert_eq!(value.as_object().map(serde_json::Map::len), Some(15));
         assert_eq!(
             value["causes"][0],
             json!({"record": "fmr1a", "community": "fm1a", "era": 0, "index": 9})
         );
         assert_eq!(
-            (&value["deadline"], &value["titles"]["en"]),
-            (&Value::Null, &json!("Harbour Baths"))
+            (&value["deadline"], &value["level"], &value["titles"]["en"]),
+            (&Value::Null, &Value::Null, &json!("Harbour Baths"))
         );
     }
 }

@@ -85,8 +85,10 @@ impl<'a> Opportunity<'a> {
         if record.community != opener {
             return Err(Refusal::NotTheOpener { opener });
         }
-        if release.ocid != self.publication.release.ocid {
-            return Err(Refusal::OtherOcid { expected: self.publication.release.ocid.clone() });
+        if self.ocid_of(release) != self.ocid() {
+            let expected = Some(self.ocid()).filter(|it| !it.is_empty());
+            let expected = expected.unwrap_or_else(|| self.opening.id.to_string());
+            return Err(Refusal::OtherOcid { expected });
         }
         verify_ocid(release, self.ocid_prefix.as_deref())?;
         if self.releases.iter().any(|(_, known)| *known == release) {
@@ -130,15 +132,18 @@ impl<'a> Opportunity<'a> {
         closings
     }
 
-    /// The ocid; a process of our own that leaves it empty has the region's prefix and the case's id.
     fn ocid(&self) -> String {
-        let ocid = &self.publication.release.ocid;
-        match (&self.ocid_prefix, ocid.is_empty()) {
-            (Some(prefix), true) => {
+        self.ocid_of(&self.publication.release)
+    }
+
+    /// The ocid in a release; one of our own that leaves it empty has the region's prefix and the case's id.
+    fn ocid_of(&self, release: &Release) -> String {
+        match (&self.ocid_prefix, release.ocid.as_str()) {
+            (Some(prefix), "") => {
                 let prefix = prefix.strip_suffix('-').unwrap_or(prefix);
                 format!("{prefix}-{}", self.opening.id)
             }
-            (None, _) | (Some(_), false) => ocid.clone(),
+            (None | Some(_), ocid) => ocid.to_owned(),
         }
     }
 }

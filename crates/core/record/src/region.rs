@@ -10,8 +10,13 @@
 //!   repeated bytes founders = 3;        // community ids, ascending, each once
 //!   repeated bytes coordinators = 4;    // community ids, ascending, each once
 //!   uint32 receipts_needed = 5;
+//!   string ocid_prefix = 6;             // left out where the region has none
 //! }
 //! ```
+
+mod ocid_prefix;
+
+pub use ocid_prefix::{OcidPrefix, OcidPrefixError};
 
 use crate::{
     ids::{CommunityId, Network, RegionId, tagged_hash},
@@ -32,6 +37,7 @@ pub struct Charter {
     founders: Vec<CommunityId>,
     coordinators: Vec<CommunityId>,
     receipts_needed: u32,
+    ocid_prefix: Option<OcidPrefix>,
 }
 
 /// Why a charter is refused.
@@ -61,6 +67,9 @@ pub enum CharterError {
         /// How many there are.
         n_coordinators: usize,
     },
+    /// The ocid prefix is refused.
+    #[error(transparent)]
+    OcidPrefix(#[from] OcidPrefixError),
     /// Founders or coordinators are not in ascending order, each once.
     #[error(
         "the communities in field {field} of the charter are not in ascending order, each once"
@@ -91,6 +100,7 @@ impl CharterError {
             Self::Name(error) => error.reason(),
             Self::Founders { .. } => "region.too_many_founders",
             Self::Coordinators { .. } => "region.too_many_coordinators",
+            Self::OcidPrefix(_) => "region.ocid_prefix",
             Self::Order { .. } => "region.order",
             Self::Receipts { .. } => "region.receipts_needed",
         }
@@ -106,7 +116,7 @@ impl RegionId {
 }
 
 impl Charter {
-    /// A charter. `founders` (1..=1,000) and `coordinators` (0..=16) are in ascending order, each once;
+    /// A charter without an ocid prefix. `founders` (1..=1,000) and `coordinators` (0..=16) are in ascending order, each once;
     /// `receipts_needed` is the k of "the k-th earliest receipt": 1 up to the number of coordinators, and 1 where the
     /// charter seats none.
     ///
@@ -138,7 +148,13 @@ impl Charter {
             let receipts_needed = u64::from(receipts_needed);
             return Err(CharterError::Receipts { receipts_needed, n_coordinators });
         }
-        Ok(Self { network, name, founders, coordinators, receipts_needed })
+        Ok(Self { network, name, founders, coordinators, receipts_needed, ocid_prefix: None })
+    }
+
+    /// The charter with this prefix: the charter of another region.
+    #[must_use]
+    pub fn with_ocid_prefix(self, ocid_prefix: OcidPrefix) -> Self {
+        Self { ocid_prefix: Some(ocid_prefix), ..self }
     }
 
     /// The network.
@@ -171,6 +187,12 @@ impl Charter {
         self.receipts_needed
     }
 
+    /// The prefix of the region's own contracting processes; `None` where it has none.
+    #[must_use]
+    pub const fn ocid_prefix(&self) -> Option<&OcidPrefix> {
+        self.ocid_prefix.as_ref()
+    }
+
     /// The region's id.
     #[must_use]
     pub fn region_id(&self) -> RegionId {
@@ -180,7 +202,7 @@ impl Charter {
     /// The charter's one encoding.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let Self { network, name, founders, coordinators, receipts_needed } = self;
+        let Self { network, name, founders, coordinators, receipts_needed, ocid_prefix } = self;
         let mut writer = Writer::default();
         writer.bytes(1, network.as_str().as_bytes()).bytes(2, name.as_str().as_bytes());
         for founder in founders {
@@ -190,6 +212,8 @@ impl Charter {
             writer.element(4, coordinator.as_bytes());
         }
         writer.number(5, u64::from(*receipts_needed));
+        // Empty bytes are left out.
+        writer.bytes(6, ocid_prefix.as_ref().map_or(&[], |it| it.as_str().as_bytes()));
         writer.finish()
     }
 
@@ -217,6 +241,7 @@ struct Raw<'a> {
     founders: Vec<CommunityId>,
     coordinators: Vec<CommunityId>,
     receipts_needed: u64,
+    ocid_prefix: Option<&'a str>,
 }
 
 impl<'a> Raw<'a> {
@@ -230,20 +255,23 @@ impl<'a> Raw<'a> {
             3 => self.founders.push(community()?),
             4 => self.coordinators.push(community()?),
             5 => self.receipts_needed = value.number().ok_or(malformed)?,
+            6 => self.ocid_prefix = Some(value.text().ok_or(malformed)?),
             _ => return Err(malformed),
         }
         Ok(())
     }
 
     fn check(self) -> Result<Charter, CharterError> {
-        let Self { network, name, founders, coordinators, receipts_needed } = self;
+        let Self { network, name, founders, coordinators, receipts_needed, ocid_prefix } = self;
         let missing = |field| CharterError::Field { field };
         let network = network.and_then(|it| it.parse().ok()).ok_or(missing(1))?;
         let name = Name::parse(name.ok_or(missing(2))?)?;
         let n_coordinators = coordinators.len();
         let too_many = CharterError::Receipts { receipts_needed, n_coordinators };
         let receipts_needed = u32::try_from(receipts_needed).ok().ok_or(too_many)?;
-        Charter::new(network, name, founders, coordinators, receipts_needed)
+        let charter = Charter::new(network, name, founders, coordinators, receipts_needed)?;
+        let ocid_prefix = ocid_prefix.map(str::parse).transpose()?;
+        Ok(Charter { ocid_prefix, ..charter })
     }
 }
 
@@ -268,6 +296,10 @@ mod tests {
         Charter::new(network, name, communities(n_founders), communities(n_coordinators), k)
     }
 
+    fn with_prefix(prefix: &str) -> Charter {
+        charter(1, 1, 1).unwrap().with_ocid_prefix(prefix.parse().unwrap())
+    }
+
     #[test]
     fn the_encoding_and_the_id_never_change() {
         let charter = charter(1, 1, 1).unwrap();
@@ -286,6 +318,33 @@ mod tests {
 
     /// Computed apart from this code.
     const REGION_ID: &str = "fmg1xtciiwwxds6ze2zklchdrcwlgeajko55wqon3x2wiuyyn45opmkq";
+
+    #[test]
+    fn the_prefix_is_a_further_field_of_the_encoding() {
+        let (without, with) = (charter(1, 1, 1).unwrap(), with_prefix("ocds-a1b2c3"));
+        assert_eq!(with.encode(), [&without.encode()[..], b"\x32\x0bocds-a1b2c3"].concat());
+        assert_eq!(with.region_id().to_string(), REGION_ID_WITH_PREFIX);
+        assert_eq!(Charter::decode(&with.encode()), Ok(with));
+    }
+
+    /// Computed apart from this code.
+    const REGION_ID_WITH_PREFIX: &str = "fmg1n6recc7eoojka3skiekocliwmkbg5d7si5y3ust2j5vzbqnrv7wa";
+
+    #[test]
+    fn refuses_a_prefix_that_is_empty_malformed_or_given_twice() {
+        let bytes = charter(1, 1, 1).unwrap().encode();
+        let with = |rest: &[u8]| Charter::decode(&[&bytes[..], rest].concat());
+        let refused = |error: OcidPrefixError| Err(CharterError::OcidPrefix(error));
+        assert!(with(b"\x32\x0bocds-a1b2c3").is_ok());
+        assert_eq!(with(b"\x32\x00"), refused(OcidPrefixError::Form));
+        assert_eq!(with(b"\x32\x0bocds-A1b2c3"), refused(OcidPrefixError::Form));
+        assert_eq!(with(b"\x32\x0cocds-a1b2c34"), refused(OcidPrefixError::Form));
+        assert_eq!(with(b"\x32\x0bocds-213czf"), refused(OcidPrefixError::Documentation));
+        assert_eq!(with(b"\x32\x0bocds-a1b2c\xff"), Err(CharterError::Field { field: 6 }));
+        assert_eq!(with(b"\x30\x01"), Err(CharterError::Field { field: 6 }));
+        let twice = [b"\x32\x0bocds-a1b2c3".as_slice(); 2].concat();
+        assert_eq!(with(&twice), Err(CharterError::NotCanonical));
+    }
 
     #[test]
     fn a_region_has_1_to_1000_founders_and_at_most_16_coordinators() {
@@ -326,15 +385,19 @@ mod tests {
     fn every_part_changes_the_id() {
         let ids = [charter(2, 2, 1), charter(1, 2, 1), charter(2, 1, 1), charter(2, 2, 2)]
             .map(|it| it.unwrap().region_id());
-        let distinct: std::collections::BTreeSet<_> = ids.into_iter().collect();
-        assert_eq!(distinct.len(), 4);
+        let prefixes = ["ocds-a1b2c3", "ocds-a1b2c4"];
+        let prefixed = prefixes.map(|prefix| {
+            charter(2, 2, 1).unwrap().with_ocid_prefix(prefix.parse().unwrap()).region_id()
+        });
+        let distinct: std::collections::BTreeSet<_> = ids.into_iter().chain(prefixed).collect();
+        assert_eq!(distinct.len(), 6);
     }
 
     #[test]
     fn refuses_missing_unknown_and_unordered_fields() {
         let bytes = charter(1, 1, 1).unwrap().encode();
-        let unknown = [&bytes[..], &[0x30, 1]].concat();
-        assert_eq!(Charter::decode(&unknown), Err(CharterError::Field { field: 6 }));
+        let unknown = [&bytes[..], &[0x38, 1]].concat();
+        assert_eq!(Charter::decode(&unknown), Err(CharterError::Field { field: 7 }));
         assert_eq!(Charter::decode(&bytes[23..]), Err(CharterError::Field { field: 1 }));
         let unordered = [&bytes[23..], &bytes[..23]].concat();
         assert_eq!(Charter::decode(&unordered), Err(CharterError::NotCanonical));
@@ -342,14 +405,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_charter_reads_back(n_founders in 1u16..40, n_coordinators in 0u16..=16) {
-            let charter = charter(n_founders, n_coordinators, 1).unwrap();
+        fn a_charter_reads_back(
+            n_founders in 1u16..40,
+            n_coordinators in 0u16..=16,
+            prefix in prop::option::of("ocds-[a-z][0-9a-z]{5}"),
+        ) {
+            let mut charter = charter(n_founders, n_coordinators, 1).unwrap();
+            if let Some(prefix) = prefix {
+                charter = charter.with_ocid_prefix(prefix.parse().unwrap());
+            }
             prop_assert_eq!(Charter::decode(&charter.encode()), Ok(charter));
         }
 
         #[test]
         fn whatever_is_accepted_is_the_one_encoding(at in 0usize..200, byte in any::<u8>()) {
-            let mut bytes = charter(2, 2, 1).unwrap().encode();
+            let mut bytes = with_prefix("ocds-a1b2c3").encode();
             let at = at % bytes.len();
             bytes[at] = byte;
             if let Ok(charter) = Charter::decode(&bytes) {

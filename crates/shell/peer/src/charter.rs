@@ -35,8 +35,7 @@ use std::path::{Path, PathBuf};
 use record::{
     CommunityId, Network, RegionId,
     name::Name,
-    region::{Charter, CharterError},
-    wire::Writer,
+    region::{Charter, CharterError, OcidPrefix},
 };
 use runtime::config::{self, ConfigError};
 use serde::Deserialize;
@@ -77,11 +76,9 @@ pub struct Seat {
 /// A charter and its addresses.
 #[derive(Debug, Clone)]
 pub struct CharterFile {
-    /// What the region is founded with, but for the prefix.
+    /// What the region is founded with.
     pub charter: Charter,
-    /// The OCDS prefix of the region's own processes, such as `ocds-a1b2c3`, where it has one.
-    pub ocid_prefix: Option<String>,
-    /// The region's id.
+    /// The charter's region.
     pub region: RegionId,
     /// The coordinators, in ascending order of id.
     pub coordinators: Vec<Seat>,
@@ -129,7 +126,8 @@ impl CharterFile {
         let name = Name::parse(&file.name).map_err(|error| value(error.to_string()))?;
         let coordinators = seats(file.coordinators).map_err(value)?;
         let founders = seats(file.founders).map_err(value)?;
-        let charter = Charter::new(
+        let ocid_prefix = file.ocid_prefix.map(parse_ocid_prefix).transpose().map_err(value)?;
+        let mut charter = Charter::new(
             network,
             name,
             founders.iter().map(|seat| seat.id).collect(),
@@ -137,9 +135,10 @@ impl CharterFile {
             file.receipts_needed,
         )
         .map_err(|source| CharterFileError::Charter { path: path.to_owned(), source })?;
-        let ocid_prefix = file.ocid_prefix.map(ocid_prefix).transpose().map_err(value)?;
-        let region = region_id(&charter, ocid_prefix.as_deref());
-        Ok(Self { charter, ocid_prefix, region, coordinators, founders })
+        if let Some(prefix) = ocid_prefix {
+            charter = charter.with_ocid_prefix(prefix);
+        }
+        Ok(Self { region: charter.region_id(), charter, coordinators, founders })
     }
 
     /// Everybody whose log belongs here: founders and coordinators.
@@ -152,39 +151,20 @@ impl CharterFile {
     pub fn network(&self) -> &Network {
         self.charter.network()
     }
+
+    /// The OCDS prefix of the region's own processes, where it has one.
+    #[must_use]
+    pub const fn ocid_prefix(&self) -> Option<&OcidPrefix> {
+        self.charter.ocid_prefix()
+    }
 }
 
-/// The number of the prefix in the encoding of a charter; left out where there is none, as every field is.
-const OCID_PREFIX_FIELD: u64 = 6;
-
-/// The hash of the charter's encoding and, where it has one, of its prefix as a further field.
-fn region_id(charter: &Charter, ocid_prefix: Option<&str>) -> RegionId {
-    let mut prefix = Writer::default();
-    prefix.bytes(OCID_PREFIX_FIELD, ocid_prefix.unwrap_or_default().as_bytes());
-    RegionId::of_charter(&[charter.encode(), prefix.finish()].concat())
-}
-
-/// The prefix that OCDS keeps for documentation: no region may publish under it.
-const DOCUMENTATION_PREFIX: &str = "ocds-213czf";
-
-/// The prefix, if it has the form that OCDS gives to prefixes.
-fn ocid_prefix(text: String) -> Result<String, String> {
-    let is_code = |it: &str| {
-        it.len() == 6 && it.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-    };
-    if !text.strip_prefix("ocds-").is_some_and(is_code) {
-        return Err(format!(
-            "`ocid_prefix` is `{text}`; it is `ocds-` and six lower-case letters or digits, as they were registered with \
-             OCDS. Leave the key out if the region has no prefix"
-        ));
-    }
-    if text == DOCUMENTATION_PREFIX {
-        return Err(format!(
-            "`ocid_prefix` is `{text}`, which OCDS keeps for documentation. Leave the key out until the region has a \
-             prefix of its own"
-        ));
-    }
-    Ok(text)
+fn parse_ocid_prefix(text: String) -> Result<OcidPrefix, String> {
+    text.parse().map_err(|error: record::region::OcidPrefixError| {
+        format!(
+            "`ocid_prefix` is `{text}`: {error}. Leave the key out until the region has a prefix of its own"
+        )
+    })
 }
 
 fn seats(entries: Vec<Entry>) -> Result<Vec<Seat>, String> {
@@ -235,43 +215,28 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_is_ocds_and_six_lower_case_letters_or_digits() {
-        for right in ["ocds-a1b2c3", "ocds-000000", "ocds-zzzzzz"] {
-            let read = with_line(&format!("ocid_prefix = \"{right}\"")).unwrap();
-            assert_eq!(read.ocid_prefix.as_deref(), Some(right));
-        }
-        for wrong in [
-            "",
-            "ocds-",
-            "ocds-a1b2c",
-            "ocds-a1b2c34",
-            "ocds-A1B2C3",
-            "OCDS-a1b2c3",
-            "ocds_a1b2c3",
-            "a1b2c3",
-            " ocds-a1b2c3",
-            "ocds-a1b2c3-",
-            "ocds-a1b2c\u{e9}",
-            "ocds-a1b 2c",
+    fn a_prefix_of_the_right_form_is_the_charters() {
+        let read = with_line("ocid_prefix = \"ocds-a1b2c3\"").unwrap();
+        assert_eq!(read.ocid_prefix().map(OcidPrefix::as_str), Some("ocds-a1b2c3"));
+        for (wrong, why) in [
+            ("", "six lower-case"),
+            ("ocds-A1B2C3", "six lower-case"),
+            ("ocds-213czf", "documentation"),
         ] {
             let told = with_line(&format!("ocid_prefix = \"{wrong}\"")).unwrap_err().to_string();
-            assert!(told.contains("`ocid_prefix`") && told.contains("six"), "{wrong}: {told}");
+            assert!(told.contains("`ocid_prefix`") && told.contains(why), "{wrong}: {told}");
         }
-    }
-
-    #[test]
-    fn the_prefix_of_documentation_is_no_regions_own() {
-        let told = with_line("ocid_prefix = \"ocds-213czf\"").unwrap_err().to_string();
-        assert!(told.contains("`ocid_prefix`") && told.contains("documentation"), "{told}");
-        assert!(with_line("ocid_prefix = \"ocds-213czg\"").is_ok());
     }
 
     #[test]
     fn a_charter_without_a_prefix_keeps_its_region_and_every_prefix_makes_another() {
         let without = with_line("").unwrap();
-        assert_eq!(without.ocid_prefix, None);
-        assert_eq!(without.region, without.charter.region_id());
-        let with = |prefix: &str| with_line(&format!("ocid_prefix = \"{prefix}\"")).unwrap().region;
+        assert_eq!(without.ocid_prefix(), None);
+        let with = |prefix: &str| {
+            let read = with_line(&format!("ocid_prefix = \"{prefix}\"")).unwrap();
+            assert_eq!(read.region, read.charter.region_id());
+            read.region
+        };
         assert_ne!(with("ocds-a1b2c3"), without.region);
         assert_ne!(with("ocds-a1b2c3"), with("ocds-a1b2c4"));
         assert_eq!(with("ocds-a1b2c3").to_string(), WITH_PREFIX);

@@ -27,8 +27,9 @@ pub struct Config {
     pub grace_secs: u64,
     /// The most connections from one address. A site of many nodes behind one address needs more.
     pub max_connections_per_address: usize,
-    /// The OCDS prefix under which a coordinator publishes pools, such as `ocds-a1b2c3`; without one, pools are left
-    /// out of `/ocds/releases`. `ocds-213czf` is OCDS's documentation prefix, for tests and demonstrations.
+    /// The operator's own OCDS prefix, such as `ocds-a1b2c3`, under which a coordinator publishes pools where the region's
+    /// charter has no `ocid_prefix`; where it has one, this key has no effect. Without either, pools are left out of
+    /// `/ocds/releases`. `ocds-213czf` is OCDS's documentation prefix, for tests.
     pub ocds_prefix: Option<String>,
     /// The log.
     pub log: LogConfig,

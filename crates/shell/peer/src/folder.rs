@@ -24,7 +24,10 @@ use record::{
     },
     name::Name,
 };
-use runtime::files::{self, DirLock, FileError};
+use runtime::{
+    exit::Exit,
+    files::{self, DirLock, FileError},
+};
 use zeroize::Zeroizing;
 
 /// Why a data folder cannot be made or used.
@@ -70,6 +73,23 @@ pub enum FolderError {
     /// The officers were refused.
     #[error(transparent)]
     Officers(#[from] OfficersError),
+}
+
+impl FolderError {
+    /// How a program ends by it, and the stable reason for a script.
+    #[must_use]
+    pub fn ending(&self) -> (Exit, &'static str) {
+        match self {
+            Self::Occupied { .. } => (Exit::Failed, "folder.occupied"),
+            Self::Empty { .. } => (Exit::Config, "folder.empty"),
+            Self::File(FileError::InUse { .. }) => (Exit::Failed, "folder.in_use"),
+            Self::File(_) => (Exit::Config, "folder.file"),
+            Self::Damaged { .. } | Self::OtherKeys { .. } => (Exit::Config, "folder.damaged"),
+            Self::Randomness(_) | Self::Key(_) | Self::Officers(_) => {
+                (Exit::Failed, "folder.founding")
+            }
+        }
+    }
 }
 
 /// A data folder.

@@ -1,7 +1,7 @@
 //! The first frame each way: who speaks, proved by the identity bundle and the key of the connection.
 
 use proto::v1::{self, frame::Step};
-use record::{CommunityId, identity::IdentityBundle, limits};
+use record::{CommunityId, RegionId, identity::IdentityBundle, limits};
 use transport::PeerKey;
 
 use crate::peer::{Peer, PeerError};
@@ -16,6 +16,9 @@ pub struct Remote {
     pub community: CommunityId,
     /// The key that verifies its cosignatures.
     pub mirror_key: tlog::VerifierKey,
+    /// Its region, where it is another than ours: its charter differs. It is spoken to all the same, but neither side's
+    /// register holds a case of the other's region. `None` as well if it did not say.
+    pub other_region: Option<RegionId>,
     /// Its clock less ours, in milliseconds, where it said the time; as much as the Hello was under way included.
     pub clock_skew_millis: Option<i64>,
 }
@@ -142,7 +145,13 @@ pub fn verify_hello(
     let mirror = identity.keys().mirror();
     let mirror_key = record::identity::mirror_verifier_key(peer.network(), &community, mirror);
     let clock_skew_millis = skew(hello.time, peer.clock().now_millis());
-    Ok(Remote { community, mirror_key, clock_skew_millis })
+    let other_region = other_region(&hello.region, peer.charter().region);
+    Ok(Remote { community, mirror_key, other_region, clock_skew_millis })
+}
+
+/// Their region, if they said one and it is not ours.
+fn other_region(theirs: &[u8], ours: RegionId) -> Option<RegionId> {
+    RegionId::from_slice(theirs).filter(|theirs| *theirs != ours)
 }
 
 /// Their clock less ours, in milliseconds; `None` if they did not say.
@@ -155,6 +164,15 @@ fn skew(theirs: u64, ours: u64) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_region_is_another_if_it_was_said_and_differs() {
+        let [ours, theirs] = [1, 2].map(|n| RegionId::from_bytes([n; 32]));
+        assert_eq!(other_region(theirs.as_bytes(), ours), Some(theirs));
+        assert_eq!(other_region(ours.as_bytes(), ours), None);
+        assert_eq!(other_region(&[], ours), None);
+        assert_eq!(other_region(&[2; 31], ours), None);
+    }
 
     #[test]
     fn skew_is_theirs_less_ours_and_unknown_where_they_do_not_say() {

@@ -16,6 +16,7 @@ use proto::v1::{
 };
 use runtime::{
     clock::{Clock, SystemClock},
+    exit::Exit,
     files::DirLock,
     health::Health,
     ready::{self, ReadyLine},
@@ -80,6 +81,25 @@ pub enum HostError {
     /// Reflection could not be set up.
     #[error("The service descriptions in this program are damaged.")]
     Reflection,
+}
+
+impl HostError {
+    /// How a program of this role ends by it, and the stable reason for a script.
+    #[must_use]
+    pub fn ending(&self, role: Role) -> (Exit, &'static str) {
+        match self {
+            Self::NoCharter | Self::Charter(_) => (Exit::Config, "config.charter"),
+            Self::Folder(error) => error.ending(),
+            Self::Peer(_) => (Exit::Config, "config.peer"),
+            Self::Tls(_) => (Exit::Config, "config.certificate"),
+            Self::Telemetry(_) => (Exit::Config, "config.telemetry"),
+            Self::Listen { .. } => (Exit::Failed, "port.in_use"),
+            Self::System(_) | Self::Task(_) | Self::Reflection => match role {
+                Role::Node => (Exit::Failed, "node.failed"),
+                Role::Coordinator => (Exit::Failed, "coordinator.failed"),
+            },
+        }
+    }
 }
 
 /// How a process is started, beside its configuration.

@@ -11,6 +11,7 @@
 //! Not here: what only a node does (people, ballots, the clerk) and what only a coordinator does (feeds, exports).
 
 pub mod charter;
+pub mod command;
 pub mod config;
 pub mod dialler;
 pub mod folder;

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use record::CommunityId;
+use record::{CommunityId, RegionId};
 
 /// The stream to one community, as last seen.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
@@ -18,6 +18,9 @@ pub struct LinkState {
     pub cosigned_size: u64,
     /// Its clock less ours when the stream began, in milliseconds, where it said so.
     pub clock_skew_millis: Option<i64>,
+    /// Its region when the stream began, where its charter is that of another region than ours. Neither side's register
+    /// holds a case of the other's region.
+    pub other_region: Option<RegionId>,
     /// What it refused last, in its words.
     pub last_refusal: Option<String>,
     /// Why the last attempt to connect failed.
@@ -81,6 +84,16 @@ impl Links {
         self.change(community, |link| change(&mut link.state));
     }
 
+    /// Notes whether the other side is of another region; tells whether that other region is news.
+    #[must_use]
+    pub fn note_region(&self, community: CommunityId, other_region: Option<RegionId>) -> bool {
+        self.change(community, |link| {
+            let is_news = link.state.other_region != other_region;
+            link.state.other_region = other_region;
+            is_news && other_region.is_some()
+        })
+    }
+
     /// Every stream known, in ascending order of community.
     #[must_use]
     pub fn all(&self) -> Vec<(CommunityId, LinkState)> {
@@ -108,6 +121,16 @@ mod tests {
         assert_eq!(links.n_connected(), 1);
         drop(new);
         assert_eq!(links.n_connected(), 0);
+    }
+
+    #[test]
+    fn another_region_is_news_once_until_it_changes() {
+        let (links, community) = (Links::default(), CommunityId::from_bytes([1; 32]));
+        let [here, there] = [1, 2].map(|n| Some(RegionId::from_bytes([n; 32])));
+        let told = [None, there, there, here, None, None, here];
+        let news = told.map(|it| links.note_region(community, it));
+        assert_eq!(news, [false, true, false, true, false, false, true]);
+        assert_eq!(links.all().remove(0).1.other_region, here);
     }
 
     #[test]

@@ -446,7 +446,7 @@ fn store_config(
         region: RegionView {
             region: charter.region,
             members: charter.founders.iter().map(|seat| seat.id).collect(),
-            ocid_prefix: charter.ocid_prefix.clone(),
+            ocid_prefix: charter.ocid_prefix().map(ToString::to_string),
         },
         coordinators: charter.coordinators.iter().map(|seat| seat.id).collect(),
         n_receipts: usize::try_from(charter.charter.receipts_needed()).unwrap_or(1),

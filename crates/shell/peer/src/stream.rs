@@ -13,7 +13,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use proto::v1;
 use record::{
-    CommunityId,
+    CommunityId, LogName, RegionId, VerifiedRecord,
     limits::{MAX_BATCH_BYTES, MAX_BATCH_RECORDS},
 };
 use replica::{Ack, Exchange, Frame, HeldLog, Input, Output, RawRecord};
@@ -108,6 +108,7 @@ pub async fn run(
 ) -> Result<(), StreamEnd> {
     tokio::pin!(frames);
     note_skew(peer, remote);
+    note_region(peer, remote);
     // Before the heads are read, so that no growth falls between.
     let mut grown = peer.grown();
     let held = peer.held_logs().await?;
@@ -120,6 +121,7 @@ pub async fn run(
         answers,
         queue: VecDeque::new(),
         loaded: VecDeque::new(),
+        told_of_dates: false,
         keeping: JoinSet::new(),
     };
     stream.carry_out(first).await?;
@@ -160,6 +162,22 @@ fn note_skew(peer: &Peer, remote: &Remote) {
     }
 }
 
+/// Says once that the other side is of another region. Logs are exchanged all the same.
+fn note_region(peer: &Peer, remote: &Remote) {
+    let Remote { community, other_region, .. } = *remote;
+    let is_news = peer.links().note_region(community, other_region);
+    if let Some(theirs) = other_region.filter(|_| is_news) {
+        let (theirs, ours) = (short(theirs), short(peer.charter().region));
+        tracing::warn!(%community, %theirs, %ours, "the other side's charter is that of another region, so neither side sees the other's cases; compare the two charter files");
+    }
+}
+
+/// As much of a region's id as tells it from another.
+fn short(region: RegionId) -> String {
+    let start: String = region.to_string().chars().take(12).collect();
+    format!("{start}…")
+}
+
 struct ReplicationStream<'a> {
     peer: &'a Peer,
     remote: &'a Remote,
@@ -168,6 +186,8 @@ struct ReplicationStream<'a> {
     queue: VecDeque<Frame>,
     /// Batches that wait until the queue is short.
     loaded: VecDeque<Input>,
+    /// Whether records dated ahead of our clock have been told of.
+    told_of_dates: bool,
     /// Cosignatures on their way into the store.
     keeping: JoinSet<()>,
 }
@@ -272,10 +292,23 @@ impl ReplicationStream<'_> {
         });
     }
 
+    /// Says once for each stream that records are dated ahead of our clock. They count as any other: order and deadlines
+    /// rest on references and receipts, not on what an author says of the time.
+    fn note_dates(&mut self, log: LogName, records: &[VerifiedRecord]) {
+        let latest = self.peer.clock().now_millis().saturating_add(MOST_SKEW_MILLIS);
+        let mut ahead = records.iter().filter(|record| latest < record.header().time.0);
+        if let Some(record) = ahead.next().filter(|_| !self.told_of_dates) {
+            self.told_of_dates = true;
+            let index = record.header().index;
+            tracing::warn!(%log, index, "records are dated more than 5 minutes ahead of our clock; they count all the same, as no deadline rests on an author's date");
+        }
+    }
+
     /// Hands a batch to the writer, in order; the answer comes back as an input.
-    async fn store(&self, batch: replica::Store) -> Result<(), StreamEnd> {
+    async fn store(&mut self, batch: replica::Store) -> Result<(), StreamEnd> {
         let completes = batch.completes_checkpoint();
         let replica::Store { log, start, records, frontier, checkpoint, identity, .. } = batch;
+        self.note_dates(log, &records);
         let incoming = Incoming {
             log,
             start,
@@ -354,7 +387,7 @@ fn raw(record: store::StoredRecord) -> RawRecord {
     RawRecord { header: record.header_bytes, content: record.content }
 }
 
-fn not_loaded(log: record::LogName, error: &StoreError) -> Input {
+fn not_loaded(log: LogName, error: &StoreError) -> Input {
     tracing::error!(%log, %error, "records could not be read");
     let detail = "the records could not be read here".to_owned();
     Input::NotLoaded { log, reason: "store.failed", detail }

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use civic::{Case, Verdict, case::Transition};
+use civic::{Case, CaseBody, Verdict, case::Transition};
 use proto::payload::PayloadError;
 use record::{
     CommunityId, Header, LogName, Payload, RecordId, UnixMillis, VerifiedRecord,
-    limits::MAX_CASE_RECORDS, payload::OpportunityAction,
+    limits::MAX_CASE_RECORDS,
 };
 use sqlx::sqlite::SqliteRow;
 
@@ -101,10 +101,6 @@ async fn note_case_record(
         file(scope, place, case_id).await?;
     } else {
         file_if_room(scope, place, case_id, record.header()).await?;
-    }
-    if let Payload::Opportunity(OpportunityAction::Publish(publication)) = payload {
-        let values = [publication.release.ocid.as_str().into(), case_id.as_bytes().into()];
-        scope.tx.write("UPDATE cases SET name = ? WHERE id = ?", values).await?;
     }
     let sql = "INSERT OR IGNORE INTO dirty SELECT case_no FROM case_records WHERE place = ?";
     scope.group.may_be_dirty = true;
@@ -261,8 +257,14 @@ fn judge(case: Option<&Case>, id: RecordId) -> Result<(), StoreError> {
 async fn write_case(scope: &mut Scope<'_>, case_no: i64, case: &Case) -> Result<(), StoreError> {
     let deadline = case.next_deadline.map(|(at, _)| rows::to_i64_at_most(at.0));
     let why = case.next_deadline.map(|(_, why)| why);
+    // What people look it up by.
+    let name = match &case.body {
+        CaseBody::Opportunity(opportunity) => Some(opportunity.ocid.as_str()),
+        CaseBody::Covenant(_) | CaseBody::Pool(_) | CaseBody::Poll(_) => None,
+    };
     let sql = "UPDATE cases
-               SET kind = ?, state = ?, provisional = ?, view = ?, deadline = ?, deadline_why = ?
+               SET kind = ?, state = ?, provisional = ?, view = ?, deadline = ?, deadline_why = ?,
+                   name = ?
                WHERE case_no = ?";
     let values = [
         kind_name(case).into(),
@@ -271,6 +273,7 @@ async fn write_case(scope: &mut Scope<'_>, case_no: i64, case: &Case) -> Result<
         view_json(case)?.into(),
         deadline.into(),
         why.into(),
+        name.into(),
         case_no.into(),
     ];
     scope.tx.write(sql, values).await

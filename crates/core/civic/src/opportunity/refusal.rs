@@ -23,7 +23,7 @@ pub enum Refusal {
         "The release is of another process than `{expected}` and was not added. Publish it as an opportunity of its own."
     )]
     OtherOcid {
-        /// The process of this case.
+        /// The process of this case: its ocid, or the case's id if it has none.
         expected: String,
     },
     /// Only the community that opened the case updates it.

@@ -110,6 +110,25 @@ fn a_local_process_claims_an_ocid_under_our_prefix_or_none() {
 }
 
 #[test]
+fn an_update_may_repeat_the_ocid_that_was_left_empty() {
+    let of = |ocid: &str, at| {
+        let ocid = ocid.to_owned();
+        Release { ocid, source: None, ..release(Stage::Awarded, at) }
+    };
+    let derived = format!("ocds-abc123-{CASE}");
+    let records = [
+        opening(1, publish(of("", HOUR))),
+        follow(1, 1, 2 * HOUR, update(of("", 2 * HOUR))),
+        follow(2, 1, 3 * HOUR, update(of(&derived, 3 * HOUR))),
+        follow(3, 1, 4 * HOUR, update(of("ocds-abc123-bins", 4 * HOUR))),
+    ];
+    let case = case_at(&records, 5 * HOUR);
+    assert_eq!([1, 2].map(|n| verdict(&case, n)), ["counts", "counts"]);
+    assert_eq!(verdict(&case, 3), "opportunity.other_ocid");
+    assert_eq!(view(&case).ocid, derived);
+}
+
+#[test]
 fn a_local_update_cannot_take_over_an_imported_ocid() {
     let mut taken = release(Stage::Cancelled, 2 * HOUR);
     taken.source = None;

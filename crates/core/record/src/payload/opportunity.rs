@@ -30,7 +30,8 @@ pub struct Source {
 /// What a release says of a process, in numbers and ids. Its words are in the notice that the record refers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Release {
-    /// The process, for ever.
+    /// The process, for ever. Empty where a process of our own gives none: then it is the region's prefix and the
+    /// case's id.
     pub ocid: String,
     /// The original release id; empty where the publisher gives none.
     pub release_id: String,

@@ -106,3 +106,32 @@ async fn a_folder_founded_in_another_network_or_outside_the_charter_is_not_opene
     let opened = Peer::open(&unnamed.folder, region.charter.clone(), Role::Node, clock()).await;
     assert!(matches!(opened, Err(PeerError::NotInCharter { .. })), "{opened:?}");
 }
+
+/// The region that this peer notes of the one other community that it has a stream to.
+fn other_region(peer: &Peer) -> Option<record::RegionId> {
+    let [(_, link)] = peer.links().all().try_into().expect("one stream");
+    assert!(link.connected);
+    link.other_region
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_sides_note_that_the_other_is_of_another_region_and_go_on() {
+    let region = region(1).await;
+    let further = found(NETWORK, "Further");
+    let seat = (&region.seated, region.address);
+    let elsewhere = charter(NETWORK, seat, &[&region.founders[0], &further]);
+    let node = region.founders[0].open(&elsewhere, Role::Node).await;
+    link(&node, &elsewhere.coordinators[0]);
+    until_cosigned(&node).await;
+    assert_eq!(other_region(&node), Some(region.charter.region));
+    assert_eq!(other_region(&region.coordinator), Some(elsewhere.region));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn neither_side_notes_another_region_where_the_charters_are_the_same() {
+    let region = region(1).await;
+    let node = region.linked(0).await;
+    until_cosigned(&node).await;
+    assert_eq!(other_region(&node), None);
+    assert_eq!(other_region(&region.coordinator), None);
+}
