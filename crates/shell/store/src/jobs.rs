@@ -7,7 +7,7 @@ use record::{
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::{
-    Store,
+    Store, StoreConfig,
     accept::{Accepted, Incoming},
     append::{Appended, Draft, Guard},
     error::StoreError,
@@ -56,6 +56,20 @@ impl Job {
             | Self::SetIdentity { reply, .. }
             | Self::Tick { reply }
             | Self::Close { reply } => drop(reply.send(Err(fault.clone()))),
+        }
+    }
+
+    /// Whether nobody waits for it: cosignatures, and at a node the receipts of a coordinator.
+    pub(crate) fn can_wait(&self, config: &StoreConfig) -> bool {
+        match self {
+            Self::Cosigned { .. } => true,
+            Self::Accept { incoming, .. } => {
+                config.own.mirror.is_none() && config.coordinators.contains(&incoming.log.community)
+            }
+            Self::Append { .. }
+            | Self::SetIdentity { .. }
+            | Self::Tick { .. }
+            | Self::Close { .. } => false,
         }
     }
 

@@ -29,8 +29,9 @@ mod transaction;
 mod writer;
 
 use std::{
+    collections::BTreeMap,
     path::Path,
-    sync::{Arc, atomic::AtomicU32},
+    sync::{Arc, Mutex, atomic::AtomicU32},
 };
 
 use civic::RegionView;
@@ -118,6 +119,8 @@ pub struct Store {
     read: SqlitePool,
     commits: broadcast::Sender<Arc<Commit>>,
     fault: watch::Receiver<Option<StoreError>>,
+    /// The numbers of the logs that batches were read from.
+    numbers: Arc<Mutex<BTreeMap<LogName, i64>>>,
     config: Arc<StoreConfig>,
 }
 
@@ -164,7 +167,7 @@ impl Store {
         let last_item = read::feed_end(&read).await?;
         let files = writer::Files { write, read: read.clone(), last_item };
         let writer::Told { commits, fault } = writer::start(files, Arc::clone(&config), waiting);
-        Ok(Self { jobs, room, read, commits, fault, config })
+        Ok(Self { jobs, room, read, commits, fault, numbers: Arc::default(), config })
     }
 
     /// Tells of every commit from now on. Whoever falls behind is told so, and reads everything anew.

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use civic::{Case, CaseRecord};
-use record::{RecordId, UnixMillis};
+use data_encoding::HEXUPPER;
+use record::{ItemId, RecordId, UnixMillis};
 use sqlx::sqlite::SqliteRow;
 
 use crate::{
@@ -59,7 +60,7 @@ pub(crate) struct Touched {
     pub(crate) n_touched: i64,
     pub(crate) loaded: Loaded,
     /// The ids of its items that the feed has told.
-    pub(crate) told: BTreeSet<Vec<u8>>,
+    pub(crate) told: BTreeSet<ItemId>,
 }
 
 const LOWEST: &str = "(SELECT MIN(case_no) FROM dirty)";
@@ -69,23 +70,34 @@ pub(crate) async fn next_touched(
     tx: &mut Transaction<'_>,
     config: &StoreConfig,
 ) -> Result<Option<Touched>, StoreError> {
-    let told = format!("SELECT id FROM items WHERE case_no = {LOWEST}");
+    let next = format!(
+        "SELECT MIN(case_no), COUNT(*), (
+           SELECT group_concat(hex(id), '') FROM items WHERE case_no = {LOWEST}
+         ) FROM dirty"
+    );
     let (records, coordinators) = question(config, LOWEST);
-    let [next, told, stored] = tx
-        .read_each([
-            ("SELECT MIN(case_no), COUNT(*) FROM dirty", Vec::new()),
-            (&told, Vec::new()),
-            (&records, coordinators.collect()),
-        ])
-        .await?;
+    let [next, stored] =
+        tx.read_each([(&next, Vec::new()), (&records, coordinators.collect())]).await?;
     let Some(next) = next.first() else { return Ok(None) };
     let Some(case_no) = rows::column(next, 0)? else { return Ok(None) };
+    let told: Option<&str> = rows::column(next, 2)?;
     Ok(Some(Touched {
         case_no,
         n_touched: rows::column(next, 1)?,
         loaded: read_case(config, &stored)?,
-        told: told.iter().map(|row| rows::column(row, 0)).collect::<Result<_, _>>()?,
+        told: read_ids(told.unwrap_or_default())
+            .ok_or(StoreError::Damaged { what: "the ids of items" })?,
     }))
+}
+
+/// Ids in hexadecimal, one after the other: as one value, because each row costs a signal between threads.
+fn read_ids(hex: &str) -> Option<BTreeSet<ItemId>> {
+    let (ids, rest) = hex.as_bytes().as_chunks::<64>();
+    let id = |digits| {
+        let bytes = HEXUPPER.decode(digits).ok()?;
+        Some(ItemId::from_bytes(bytes.try_into().ok()?))
+    };
+    rest.is_empty().then(|| ids.iter().map(|it| id(it.as_slice())).collect())?
 }
 
 /// Reads a case as this transaction has it.

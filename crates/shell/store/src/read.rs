@@ -1,5 +1,7 @@
 //! What readers ask of the store.
 
+use std::sync::PoisonError;
+
 use record::{
     Header, LogName, Payload, RecordId, UnixMillis,
     commitment::Salt,
@@ -240,16 +242,28 @@ impl Store {
         tree_size: u64,
     ) -> Result<StoredBatch, StoreError> {
         let mut db = self.reader().await?;
-        let row = known_log(&mut db, log).await?;
+        let log_no = self.log_no(&mut db, log).await?;
         let width = record::limits::MAX_BATCH_RECORDS as u64;
         let aligned = (start / width).saturating_add(1).saturating_mul(width);
         let end = aligned.min(tree_size).min(start.saturating_add(limits.max_records as u64));
-        let end = end_within(&mut db, (row.log_no, start, end), limits.max_bytes).await?;
-        let records = range(&mut db, row.log_no, start, end).await?;
-        let proof =
-            proofs::consistency(&mut db, row.log_no, start + records.len() as u64, tree_size)
-                .await?;
+        let end = end_within(&mut db, (log_no, start, end), limits.max_bytes).await?;
+        let records = range(&mut db, log_no, start, end).await?;
+        let end = start + records.len() as u64;
+        let proof = proofs::consistency(&mut db, log_no, end, tree_size).await?;
         Ok(StoredBatch { records, proof })
+    }
+
+    /// The number of a log, which never changes.
+    async fn log_no(&self, db: &mut SqliteConnection, log: LogName) -> Result<i64, StoreError> {
+        // A panic while this is held cannot leave the map half-changed.
+        let numbers = || self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = numbers().get(&log).copied();
+        if let Some(log_no) = known {
+            return Ok(log_no);
+        }
+        let log_no = known_log(db, log).await?.log_no;
+        numbers().insert(log, log_no);
+        Ok(log_no)
     }
 
     pub(crate) async fn known_log(&self, log: LogName) -> Result<LogRow, StoreError> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use civic::{Case, CaseBody, Verdict, case::Transition};
 use proto::payload::PayloadError;
 use record::{
-    CommunityId, Header, LogName, Payload, RecordId, UnixMillis, VerifiedRecord,
+    CommunityId, Header, ItemId, LogName, Payload, RecordId, UnixMillis, VerifiedRecord,
     limits::MAX_CASE_RECORDS,
 };
 use sqlx::sqlite::SqliteRow;
@@ -352,13 +352,13 @@ async fn write_items(
     scope: &mut Scope<'_>,
     (case_no, first): (i64, FeedEnd),
     (loaded, case): (&Loaded, &Case),
-    mut told: BTreeSet<Vec<u8>>,
+    mut told: BTreeSet<ItemId>,
 ) -> Result<(), StoreError> {
     let position = first.position;
     let (log_size, instant) =
         (rows::to_i64(position.log_size)?, rows::to_i64_at_most(position.instant.0));
     for step in &case.transitions {
-        if !told.insert(step.item.as_bytes().to_vec()) {
+        if !told.insert(step.item) {
             continue;
         }
         let seq = first.seq + i64::try_from(scope.group.items.len()).unwrap_or(i64::MAX);

@@ -11,7 +11,7 @@ use sqlx::{Connection as _, SqliteConnection, SqlitePool};
 use tlog::Hash;
 use tokio::{
     sync::{OwnedSemaphorePermit, broadcast, mpsc, watch},
-    time::timeout,
+    time::{Instant, timeout, timeout_at},
 };
 
 use crate::{
@@ -29,8 +29,8 @@ use crate::{
 const MAX_GROUP_RECORDS: usize = 8_192;
 /// Or this many bytes of them: 16 batches of 1 MiB, half of what the WAL holds before it is folded into the file.
 const MAX_GROUP_BYTES: usize = 16 * 1024 * 1024;
-/// How long cosignatures wait for a group to join: nothing hangs on them, and a commit of their own would keep a record
-/// waiting.
+/// How long a job on which nobody waits looks for others to join: a commit of its own would keep the next record waiting,
+/// and write to the disk twice.
 const MAX_UNHURRIED: Duration = Duration::from_millis(20);
 /// How long a stop waits for readers to end: the longest page or batch takes far less.
 const LONGEST_READ: Duration = Duration::from_secs(5);
@@ -153,23 +153,7 @@ impl Writer {
     async fn run(mut self, mut jobs: mpsc::Receiver<Waiting>) {
         let mut closers = Vec::new();
         while let Some(first) = jobs.recv().await {
-            let mut gathered = Gathered::default();
-            let mut next = Some(first);
-            if let Some(Waiting { job: Job::Cosigned { .. }, .. }) = next {
-                next.take().into_iter().for_each(|it| gathered.push(it));
-                next = timeout(MAX_UNHURRIED, jobs.recv()).await.ok().flatten();
-            }
-            while let Some(waiting) = next {
-                match waiting {
-                    // What was asked before is still done; nothing more is taken.
-                    Waiting { job: Job::Close { reply }, .. } => {
-                        jobs.close();
-                        closers.push(reply);
-                    }
-                    waiting => gathered.push(waiting),
-                }
-                next = if gathered.is_full() { None } else { jobs.try_recv().ok() };
-            }
+            let gathered = self.gather(first, &mut jobs, &mut closers).await;
             if !gathered.jobs.is_empty() {
                 self.commit_group(gathered.jobs).await;
             }
@@ -179,6 +163,36 @@ impl Writer {
             // Nobody waiting is no fault.
             let _ = closer.send(closed.clone());
         }
+    }
+
+    /// What waits, and what comes soon if nothing of it is in a hurry.
+    async fn gather(
+        &self,
+        first: Waiting,
+        jobs: &mut mpsc::Receiver<Waiting>,
+        closers: &mut Vec<Reply<()>>,
+    ) -> Gathered {
+        let patience = Instant::now() + MAX_UNHURRIED;
+        let mut gathered = Gathered::default();
+        let mut is_hurried = false;
+        let mut next = Some(first);
+        while let Some(waiting) = next {
+            is_hurried |= !waiting.job.can_wait(&self.config);
+            match waiting {
+                // What was asked before is still done; nothing more is taken.
+                Waiting { job: Job::Close { reply }, .. } => {
+                    jobs.close();
+                    closers.push(reply);
+                }
+                waiting => gathered.push(waiting),
+            }
+            next = match (gathered.is_full(), is_hurried) {
+                (true, _) => None,
+                (false, true) => jobs.try_recv().ok(),
+                (false, false) => timeout_at(patience, jobs.recv()).await.ok().flatten(),
+            };
+        }
+        gathered
     }
 
     /// Readers first: the last connection to close takes the WAL away.
