@@ -240,7 +240,7 @@ async fn verify(files: &tempfile::TempDir, options: &[&str]) -> Run {
 }
 
 async fn identity_of(community: &Community) -> Vec<u8> {
-    community.peer.store().log(community.log()).await.unwrap().unwrap().identity.unwrap()
+    community.peer.store().log(community.log()).await.unwrap().unwrap().identity.unwrap().to_vec()
 }
 
 fn log_vkey(community: &Community) -> VerifierKey {

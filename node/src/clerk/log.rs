@@ -76,7 +76,7 @@ pub(super) async fn export(peer: &Peer, row: LogRow, files: &Files) -> Result<()
     let (size, checkpoint) = row.checkpoint.ok_or_else(none)?;
     send(files, "checkpoint", checkpoint).await?;
     if let Some(identity) = row.identity {
-        send(files, "identity", identity).await?;
+        send(files, "identity", identity.to_vec()).await?;
     }
     for tile in tiles_of(size) {
         send(files, &tile.path(), peer.store().tile(log, tile).await?).await?;

@@ -179,7 +179,7 @@ async fn identity(
 ) -> Result<Response, Problem> {
     let row = peer.store().log(log_name(&community, &era)?).await?;
     let bundle = row.and_then(|it| it.identity).ok_or_else(Problem::not_found)?;
-    Ok(page(OCTETS, FOR_SECONDS, bundle))
+    Ok(page(OCTETS, FOR_SECONDS, bundle.to_vec()))
 }
 
 async fn payload(

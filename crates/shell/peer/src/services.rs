@@ -149,7 +149,7 @@ impl LogService for Peer {
         let identity = row.map_err(|error| status_of(&error))?.and_then(|row| row.identity);
         let identity =
             identity.ok_or_else(|| Status::not_found("no log of this community is held here"))?;
-        Ok(Response::new(GetIdentityResponse { identity }))
+        Ok(Response::new(GetIdentityResponse { identity: identity.to_vec() }))
     }
 
     async fn get_proof(
@@ -283,7 +283,7 @@ impl Peer {
         let extra = RecordProofExtra {
             header: record.header_bytes.clone(),
             content: record.content.clone(),
-            identity: row.identity.unwrap_or_default(),
+            identity: row.identity.as_deref().unwrap_or_default().to_vec(),
         };
         let proof = TlogProof::new(index, hashes, note);
         let proof = proof.and_then(|it| it.with_extra(extra.encode_to_fit()));

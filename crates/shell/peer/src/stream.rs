@@ -113,6 +113,7 @@ pub async fn run(
     let mut grown = peer.grown();
     let held = peer.held_logs().await?;
     let (exchange, first) = Exchange::new(peer.exchange_config(), held);
+    // At most one for each load and batch under way, which the exchange's credit bounds.
     let (answers, mut answered) = mpsc::unbounded_channel();
     let mut stream = ReplicationStream {
         peer,

@@ -68,7 +68,7 @@ pub(crate) async fn accept(
         false => None,
     };
     let known = scope.tails.get_or_begin(&mut scope.tx, log, identity.as_deref()).await?;
-    if let Some(bundle) = identity.filter(|it| known.row.identity.as_ref() != Some(it)) {
+    if let Some(bundle) = identity.filter(|it| known.row.identity.as_deref() != Some(it)) {
         set_identity(scope, log, bundle).await?;
     }
     if !records.is_empty() {
@@ -259,7 +259,7 @@ pub(crate) async fn set_identity(
     let Some(tail) = scope.tails.get(&mut scope.tx, log).await? else {
         return Err(StoreError::NotFound { what: format!("log of {}", log.community) });
     };
-    tail.row.identity = Some(bundle.clone());
+    tail.row.identity = Some(bundle.as_slice().into());
     let values = [bundle.into(), tail.row.log_no.into()];
     scope.tx.write("UPDATE logs SET identity = ? WHERE log_no = ?", values).await
 }

@@ -51,7 +51,8 @@ pub(crate) fn options(path: &Path) -> SqliteConnectOptions {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .pragma("secure_delete", "ON")
-        // The one temporary table is small, and must not need a disk that may be full.
+        // The one temporary table holds a number for each touched case, and readers sort little: neither may need a
+        // disk that may be full.
         .pragma("temp_store", "MEMORY")
         .pragma("wal_autocheckpoint", WAL_AUTOCHECKPOINT_PAGES)
         .pragma("journal_size_limit", WAL_KEPT_BYTES)

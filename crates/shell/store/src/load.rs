@@ -56,13 +56,14 @@ impl Store {
 /// A case that the transaction touched.
 pub(crate) struct Touched {
     pub(crate) case_no: i64,
-    /// How many are touched, this one among them.
-    pub(crate) n_touched: i64,
+    /// Whether there is another.
+    pub(crate) has_next: bool,
     pub(crate) loaded: Loaded,
     /// The ids of its items that the feed has told.
     pub(crate) told: BTreeSet<ItemId>,
 }
 
+/// The lowest number of a touched case. Alone in its SELECT it is looked up; beside another aggregate all would be read.
 const LOWEST: &str = "(SELECT MIN(case_no) FROM dirty)";
 
 /// The touched case of the lowest number; `None` once there is none.
@@ -71,9 +72,9 @@ pub(crate) async fn next_touched(
     config: &StoreConfig,
 ) -> Result<Option<Touched>, StoreError> {
     let next = format!(
-        "SELECT MIN(case_no), COUNT(*), (
+        "SELECT {LOWEST}, EXISTS (SELECT 1 FROM dirty LIMIT 1 OFFSET 1), (
            SELECT group_concat(hex(id), '') FROM items WHERE case_no = {LOWEST}
-         ) FROM dirty"
+         )"
     );
     let (records, coordinators) = question(config, LOWEST);
     let [next, stored] =
@@ -83,7 +84,7 @@ pub(crate) async fn next_touched(
     let told: Option<&str> = rows::column(next, 2)?;
     Ok(Some(Touched {
         case_no,
-        n_touched: rows::column(next, 1)?,
+        has_next: rows::column(next, 1)?,
         loaded: read_case(config, &stored)?,
         told: read_ids(told.unwrap_or_default())
             .ok_or(StoreError::Damaged { what: "the ids of items" })?,

@@ -1,6 +1,9 @@
 //! Logs by name and number, and the part of each tree that the writer keeps at hand.
 
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+};
 
 use record::{CommunityId, LogName};
 use sqlx::{Row as _, SqliteConnection};
@@ -22,11 +25,11 @@ pub struct LogRow {
     /// The checkpoint against which records beyond that one were verified, if a pull was cut off.
     pub pending: Option<Vec<u8>>,
     /// The identity bundle, as it came.
-    pub identity: Option<Vec<u8>>,
+    pub identity: Option<Arc<[u8]>>,
 }
 
-/// The most logs that the writer keeps at hand: each takes up to about 24 KiB (three partial tiles of 8 KiB), together
-/// 24 MiB. Beyond it all are read anew as they are needed.
+/// The most logs that the writer keeps at hand: each takes up to about 24 KiB (three partial tiles of 8 KiB) and its
+/// identity, mostly 1 KiB: together about 25 MiB. Beyond it all are read anew as they are needed.
 const MAX_TAILS: usize = 1_024;
 
 /// Bits of a place that hold the index: a log of 2^40 records, and 2^23 logs.
@@ -256,6 +259,7 @@ fn read_log(row: &sqlx::sqlite::SqliteRow) -> Result<LogRow, StoreError> {
     let frontier: Vec<u8> = rows::column(row, 3)?;
     let checkpoint: Option<Vec<u8>> = rows::column(row, 4)?;
     let checkpoint_size: i64 = rows::column(row, 5)?;
+    let identity: Option<Vec<u8>> = rows::column(row, 6)?;
     Ok(LogRow {
         log_no: rows::column(row, 0)?,
         name: LogName {
@@ -264,7 +268,7 @@ fn read_log(row: &sqlx::sqlite::SqliteRow) -> Result<LogRow, StoreError> {
         },
         frontier: Frontier::from_bytes(&frontier).ok().ok_or_else(damaged)?,
         checkpoint: checkpoint.map(|note| (checkpoint_size.unsigned_abs(), note)),
-        identity: rows::column(row, 6)?,
+        identity: identity.map(Arc::from),
         pending: rows::column(row, 7)?,
     })
 }

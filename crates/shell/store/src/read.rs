@@ -233,7 +233,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`StoreError::NotFound`] for an unknown log; [`StoreError::Invalid`] for a tree larger than the log.
+    /// [`StoreError::NotFound`] for an unknown log; [`StoreError::Damaged`] for a tree larger than the log.
     pub async fn batch(
         &self,
         log: LogName,

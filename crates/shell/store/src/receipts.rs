@@ -91,9 +91,12 @@ impl Entry {
 /// What is kept does not depend on the order in which receipts come: of two, one that covers no less and is no later
 /// makes the other superfluous.
 async fn keep(scope: &mut Scope<'_>, entry: &Entry) -> Result<(), StoreError> {
+    // One that says the same is kept, and this one is not.
     let superfluous = "DELETE FROM receipts
-        WHERE community = ? AND era = ? AND coordinator = ? AND size <= ? AND ? <= received_at";
-    scope.tx.write(superfluous, entry.row()).await?;
+        WHERE community = ? AND era = ? AND coordinator = ? AND size <= ? AND ? <= received_at
+          AND NOT (size = ? AND received_at = ?)";
+    let same = [entry.size.into(), entry.at.into()];
+    scope.tx.write(superfluous, entry.row().into_iter().chain(same)).await?;
     let sql = "INSERT INTO receipts (community, era, coordinator, size, received_at)
                SELECT ?, ?, ?, ?, ? WHERE NOT EXISTS (
                  SELECT 1 FROM receipts
@@ -102,7 +105,7 @@ async fn keep(scope: &mut Scope<'_>, entry: &Entry) -> Result<(), StoreError> {
     scope.tx.write(sql, entry.row().into_iter().chain(entry.row())).await
 }
 
-/// If the receipt was kept, cases with a record whose time it changes must be folded anew: those beyond the next
+/// If the statement before kept the receipt, cases with a record whose time it changes must be folded anew: those beyond the next
 /// smaller receipt.
 async fn mark_dirty(scope: &mut Scope<'_>, entry: &Entry) -> Result<(), StoreError> {
     let Some(tail) = scope.tails.get(&mut scope.tx, entry.log).await? else { return Ok(()) };
@@ -112,11 +115,8 @@ async fn mark_dirty(scope: &mut Scope<'_>, entry: &Entry) -> Result<(), StoreErr
                WHERE ? + COALESCE((
                  SELECT MAX(size) FROM receipts
                  WHERE community = ? AND era = ? AND coordinator = ? AND size < ?
-               ), 0) <= place AND place < ? AND EXISTS (
-                 SELECT 1 FROM receipts
-                 WHERE community = ? AND era = ? AND coordinator = ? AND size = ? AND received_at = ?
-               )";
+               ), 0) <= place AND place < ? AND 0 < changes()";
     let values = [start.into()].into_iter().chain(entry.key()).chain([end.into()]);
     scope.group.may_be_dirty = true;
-    scope.tx.write(sql, values.chain(entry.row())).await
+    scope.tx.write(sql, values).await
 }

@@ -17,7 +17,7 @@ use crate::{
     logs::{place_of, split_place},
     read::{FeedEnd, FeedItem, Position},
     receipts, rows,
-    writer::Scope,
+    writer::{MAX_CARRIED_ITEMS, Scope},
 };
 
 /// Files a stored record where the register will find it. An unknown kind, and a payload with anything unknown in it,
@@ -167,18 +167,18 @@ pub(crate) fn read_deadline(answer: &[SqliteRow]) -> Result<Option<UnixMillis>, 
     Ok(next.map(|at| UnixMillis(at.unsigned_abs())))
 }
 
-/// Folds every case that the group touched. `last` is the end of the feed before.
-pub(crate) async fn refold(scope: &mut Scope<'_>, last: FeedEnd) -> Result<(), StoreError> {
+/// Folds every case that the group touched. Takes the end of the feed before, and gives that after.
+pub(crate) async fn refold(scope: &mut Scope<'_>, last: FeedEnd) -> Result<FeedEnd, StoreError> {
     if !scope.group.may_be_dirty {
-        return Ok(());
+        return Ok(last);
     }
     let position = next_position(scope, last.position).await?;
     let first = FeedEnd { seq: last.seq + 1, position };
-    let mut n_left = 1;
-    while 0 < n_left {
+    let mut has_next = true;
+    while has_next {
         let Some(touched) = load::next_touched(&mut scope.tx, scope.config).await? else { break };
-        let Touched { case_no, n_touched, loaded, told } = touched;
-        n_left = n_touched - 1;
+        let Touched { case_no, loaded, told, .. } = touched;
+        has_next = touched.has_next;
         scope.tx.write("DELETE FROM dirty WHERE case_no = ?", [case_no.into()]).await?;
         let Some(case) = civic::fold(&loaded.records, &scope.config.region, scope.now) else {
             continue;
@@ -187,7 +187,10 @@ pub(crate) async fn refold(scope: &mut Scope<'_>, last: FeedEnd) -> Result<(), S
         write_verdicts(scope, &loaded, &case).await?;
         write_items(scope, (case_no, first), (&loaded, &case), told).await?;
     }
-    Ok(())
+    if scope.group.n_items == 0 {
+        return Ok(last);
+    }
+    Ok(FeedEnd { seq: last.seq + scope.group.n_items, position })
 }
 
 /// Where this group's items stand in the feed: after all that are there, so that nobody who has read those misses one.
@@ -361,7 +364,7 @@ async fn write_items(
         if !told.insert(step.item) {
             continue;
         }
-        let seq = first.seq + i64::try_from(scope.group.items.len()).unwrap_or(i64::MAX);
+        let seq = first.seq + scope.group.n_items;
         let item = item_json(step, loaded, case);
         let values = [
             seq.into(),
@@ -374,7 +377,10 @@ async fn write_items(
         let sql = "INSERT INTO items (seq, id, log_size, instant, case_no, item)
                    VALUES (?, ?, ?, ?, ?, ?)";
         scope.tx.write(sql, values).await?;
-        scope.group.items.push(FeedItem { seq, position, item });
+        scope.group.n_items += 1;
+        if scope.group.items.len() <= MAX_CARRIED_ITEMS {
+            scope.group.items.push(FeedItem { seq, position, item });
+        }
     }
     Ok(())
 }

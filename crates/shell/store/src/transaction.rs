@@ -7,8 +7,7 @@
 //! ```
 //!
 //! The driver runs statements that are joined by semicolons one after the other, values bound in turn. No other driver
-//! of sqlx does, so it may go one day: the tests below would tell, and with [`MAX_QUEUED`] at 1 all works as before,
-//! slower.
+//! of sqlx does, so it may go one day: the tests below would tell, and each statement would take a hop of its own again.
 
 use sqlx::{
     Arguments as _, AssertSqlSafe, Either, Executor as _, SqliteConnection,
@@ -77,13 +76,24 @@ pub(crate) struct Transaction<'c> {
     n_queued: usize,
     /// What is bound to their `?`, in order.
     values: SqliteArguments,
+    /// What is being done, for whoever reads of a fault.
+    attempt: &'static str,
 }
 
 impl<'c> Transaction<'c> {
     /// Begins a transaction that may write; a fault of that shows at the first question.
     pub(crate) fn begin(db: &'c mut SqliteConnection) -> Self {
         let sql = "BEGIN IMMEDIATE;".to_owned();
-        Self { db, sql, n_queued: 1, values: SqliteArguments::default() }
+        Self { db, sql, n_queued: 1, values: SqliteArguments::default(), attempt: "writing" }
+    }
+
+    /// Says what comes next, for whoever reads of a fault.
+    pub(crate) fn attempt(&mut self, what: &'static str) {
+        self.attempt = what;
+    }
+
+    fn failed(&self, source: sqlx::Error) -> StoreError {
+        StoreError::storage(self.attempt)(source)
     }
 
     /// Queues a statement that gives no rows. Its parameters are plain `?`, one for each value.
@@ -143,16 +153,22 @@ impl<'c> Transaction<'c> {
         self.sql.push_str(sql);
         self.sql.push(';');
         self.n_queued += 1;
+        let mut n_values = 0;
         for value in values {
+            n_values += 1;
             let added = match value {
                 Value::Null => self.values.add(None::<i64>),
                 Value::Int(number) => self.values.add(number),
                 Value::Blob(bytes) => self.values.add(bytes),
                 Value::Text(text) => self.values.add(text),
             };
-            added.map_err(|error| failed(sqlx::Error::Encode(error)))?;
+            added.map_err(|error| self.failed(sqlx::Error::Encode(error)))?;
         }
-        Ok(())
+        // A value too many or too few would shift those of every statement after it, and nobody would be told.
+        if n_values == sql.matches('?').count() {
+            return Ok(());
+        }
+        Err(StoreError::Damaged { what: "a statement of this program: its values do not fit" })
     }
 
     /// Runs what is queued: the rows of each statement.
@@ -164,7 +180,8 @@ impl<'c> Transaction<'c> {
         self.n_queued = 0;
         let (sql, values) = (std::mem::take(&mut self.sql), std::mem::take(&mut self.values));
         let mut steps = (&mut *self.db).fetch_many(sqlx::query_with(AssertSqlSafe(sql), values));
-        while let Some(step) = steps.try_next().await.map_err(failed)? {
+        let failed = StoreError::storage(self.attempt);
+        while let Some(step) = steps.try_next().await.map_err(&failed)? {
             match (step, answers.last_mut()) {
                 (Either::Right(row), Some(rows)) => rows.push(row),
                 (Either::Right(_), None) => {}
@@ -184,12 +201,10 @@ pub(crate) async fn read(
     values: impl IntoIterator<Item = Value>,
 ) -> Result<Vec<SqliteRow>, StoreError> {
     let (sql_before, values_before) = (String::new(), SqliteArguments::default());
-    let mut alone = Transaction { db, sql: sql_before, n_queued: 0, values: values_before };
+    let attempt = "reading the register";
+    let mut alone =
+        Transaction { db, sql: sql_before, n_queued: 0, values: values_before, attempt };
     alone.read(sql, values).await
-}
-
-fn failed(source: sqlx::Error) -> StoreError {
-    StoreError::storage("reading or writing the log file")(source)
 }
 
 #[cfg(test)]
@@ -254,6 +269,18 @@ mod tests {
             .unwrap();
         let numbers = answers.map(|rows| rows.iter().map(|row| row.get(0)).collect::<Vec<i64>>());
         assert_eq!(numbers, [vec![1, 2], vec![], vec![2]]);
+    }
+
+    #[tokio::test]
+    async fn a_value_too_many_or_too_few_is_refused_before_it_shifts_another() {
+        let mut db = table().await;
+        let mut tx = Transaction::begin(&mut db);
+        let two = tx.write("UPDATE t SET b = ? WHERE a = ?", [1.into(), 2.into()]).await;
+        assert!(two.is_ok());
+        let one = tx.write("UPDATE t SET b = ? WHERE a = ?", [1.into()]).await;
+        assert!(one.unwrap_err().is_fault());
+        let three = tx.write("UPDATE t SET b = ? WHERE a = ?", [1, 2, 3].map(Value::from)).await;
+        assert!(three.unwrap_err().is_fault());
     }
 
     #[tokio::test]

@@ -36,7 +36,7 @@ const MAX_UNHURRIED: Duration = Duration::from_millis(20);
 const LONGEST_READ: Duration = Duration::from_secs(5);
 /// New feed items that a commit carries to its listeners, who need not read them then. Beyond it they are read: 256
 /// commits that nobody has heard yet hold 4,096 items of about 1 KiB at most.
-const MAX_CARRIED_ITEMS: usize = 16;
+pub(crate) const MAX_CARRIED_ITEMS: usize = 16;
 /// Commits that a slow listener may fall behind before it must read everything anew.
 const MAX_UNHEARD_COMMITS: usize = 256;
 
@@ -66,7 +66,9 @@ pub(crate) struct Group {
     pub(crate) received: BTreeMap<LogName, (u64, Hash)>,
     /// Whether our own log grew.
     pub(crate) own_grew: bool,
-    /// Feed items written.
+    /// How many feed items were written.
+    pub(crate) n_items: i64,
+    /// The first of them, one more than are carried at most.
     pub(crate) items: Vec<FeedItem>,
 }
 
@@ -241,10 +243,8 @@ impl Writer {
 
     fn tell_fault(&self, met: Option<&StoreError>) {
         self.fault.send_if_modified(|told| {
-            let is_news = told.is_some() != met.is_some();
-            if is_news {
-                *told = met.cloned();
-            }
+            let is_news = told.is_some() || met.is_some();
+            *told = met.cloned();
             is_news
         });
     }
@@ -265,22 +265,24 @@ impl Writer {
             group: &mut group,
             now,
         };
+        scope.tx.attempt("writing records");
         scope.apply_all(jobs, answers).await?;
+        scope.tx.attempt("filing receipts and signing our head");
         receipts::file(&mut scope).await?;
         append::sign_head(&mut scope).await?;
-        register::refold(&mut scope, self.last_item).await?;
+        scope.tx.attempt("writing the register");
+        let last_item = register::refold(&mut scope, self.last_item).await?;
+        scope.tx.attempt("committing records");
         let heads = logs::write_changed(&mut scope).await?;
         let last = scope.tx.commit(register::NEXT_DEADLINE).await?;
+        self.last_item = last_item;
+        self.last_instant = now.max(last_item.position.instant);
         let next_deadline = register::read_deadline(&last)?;
-        if let Some(item) = group.items.last() {
-            self.last_item = FeedEnd { seq: item.seq, position: item.position };
-        }
-        self.last_instant = now.max(self.last_item.position.instant);
         metrics::histogram!("folkmoot_store_commit_seconds")
             .record(started.elapsed().as_secs_f64());
         Ok(Commit {
             heads,
-            n_items: group.items.len(),
+            n_items: usize::try_from(group.n_items).unwrap_or(usize::MAX),
             items: if group.items.len() <= MAX_CARRIED_ITEMS { group.items } else { Vec::new() },
             next_deadline,
         })

@@ -21,6 +21,29 @@ async fn a_coordinator_cosigns_what_it_holds_and_files_a_receipt() {
 }
 
 #[tokio::test]
+async fn cosignatures_wait_a_moment_for_a_record_to_share_its_commit() {
+    let (node, coordinator) = (place(1).await, place(101).await);
+    append_unknown(&node.store, 1).await;
+    let lines = carry(&node.store, &coordinator.store, node.log).await.cosignatures;
+    let mut commits = node.store.commits();
+    // From here on time passes only while everybody waits.
+    tokio::time::pause();
+    let (store, log) = (node.store.clone(), node.log);
+    let adding = tokio::spawn(async move { store.add_cosignatures(log, 1, lines).await });
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    append(&node.store, unknown(b"next")).await;
+    adding.await.unwrap().unwrap();
+    let commit = commits.recv().await.unwrap();
+    assert_eq!(commit.heads.len(), 1);
+    assert!(commits.try_recv().is_err(), "there is one commit for both");
+
+    node.store.add_cosignatures(node.log, 2, Vec::new()).await.unwrap();
+    assert!(commits.recv().await.unwrap().heads.is_empty(), "alone they wait no longer than that");
+}
+
+#[tokio::test]
 async fn a_node_keeps_a_log_without_cosigning_it() {
     let (node, other) = (place(1).await, place(2).await);
     append_unknown(&node.store, 3).await;

@@ -42,20 +42,28 @@ impl LocalRelease {
     pub(super) fn render(&self) -> Map<String, Value> {
         let mut release = self.notice();
         release.remove(REPUBLICATION);
-        let date = instant::render(self.release.released_at);
-        let id = self.record.to_string();
-        let said = [("ocid", self.ocid.clone()), ("id", id), ("date", date)];
-        release.extend(said.map(|(name, text)| (name.to_owned(), text.into())));
-        release.insert("tag".to_owned(), json!([tag(self.release.stage)]));
-        release.entry("buyer").or_insert_with(|| self.publisher.reference());
-        release
-            .entry("parties")
-            .or_insert_with(|| json!([self.publisher.party(&["buyer", "procuringEntity"])]));
         let tender = match release.remove("tender") {
             Some(Value::Object(tender)) => tender,
             Some(_) | None => Map::new(),
         };
         release.insert("tender".to_owned(), self.tender(tender).into());
+        // Words from elsewhere may name people, too.
+        let mut release = Value::Object(release);
+        redact::redact(&mut release);
+        let Value::Object(mut release) = release else { return Map::new() };
+        let date = instant::render(self.release.released_at);
+        let id = self.record.to_string();
+        let said = [("ocid", self.ocid.clone()), ("id", id), ("date", date)];
+        release.extend(said.map(|(name, text)| (name.to_owned(), text.into())));
+        release.insert("tag".to_owned(), json!([tag(self.release.stage)]));
+        release.insert("buyer".to_owned(), self.publisher.reference());
+        let parties = release.entry("parties").or_insert_with(|| json!([]));
+        let id = Value::from(self.publisher.party_id());
+        if let Some(parties) = parties.as_array_mut()
+            && !parties.iter().any(|it| it.get("id") == Some(&id))
+        {
+            parties.push(self.publisher.party(&["buyer", "procuringEntity"]));
+        }
         tidy_release(release)
     }
 
@@ -238,7 +246,8 @@ mod tests {
             (&"ocds-a1b2c3-baths".into(), &json!(["tender"]))
         );
         assert_eq!(release["id"], RecordId::from_bytes([1; 32]).to_string());
-        assert_eq!(release["buyer"]["name"], "Baths");
+        assert_eq!(release["buyer"]["name"], "Harbour Baths Society");
+        assert_eq!(release["parties"][1]["id"], release["buyer"]["id"]);
         let tender = &release["tender"];
         assert_eq!((&tender["title"], &tender["status"]), (&"New roof".into(), &"active".into()));
         assert_eq!(tender["value"]["amount"], 12_345.67);
@@ -247,6 +256,20 @@ mod tests {
         assert_eq!(tender["items"], json!([{"id": "9"}]));
         let text = release.to_string();
         for gone in ["A Person", "person@a.example", "folkmoot", "award"] {
+            assert!(!text.contains(gone), "{gone} in {text}");
+        }
+    }
+
+    #[test]
+    fn contact_details_are_left_out_of_words_that_come_from_elsewhere() {
+        let told = LocalRelease {
+            title: "Roof works, ring 020 7946 0000".to_owned(),
+            description: "Ask person@a.example.".to_owned(),
+            ..local(Stage::Open, None)
+        };
+        let text = Value::Object(told.render()).to_string();
+        assert!(text.contains("Roof works") && text.contains("Ask "), "{text}");
+        for gone in ["7946", "person@"] {
             assert!(!text.contains(gone), "{gone} in {text}");
         }
     }
