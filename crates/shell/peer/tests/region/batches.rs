@@ -25,7 +25,7 @@ async fn offered(region: &Region, node: &Peer) -> Stream {
         community: held.log.community.as_bytes().to_vec(),
         era: 0,
         checkpoint: row.checkpoint.unwrap().1,
-        identity: row.identity.unwrap(),
+        identity: row.identity.unwrap().to_vec(),
     };
     stream.send(Step::Heads(Heads { heads: vec![head] })).await;
     while !matches!(stream.next().await.unwrap(), Step::Want(_)) {}
