@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, path::PathBuf};
 
 use clap::Args;
-use peer::{Config, DataFolder, Host, HostError, Manner, Role, command::Options};
+use peer::{CharterFile, Config, DataFolder, Host, HostError, Manner, Role, command::Options};
 use proto::v1::feed_service_server::FeedServiceServer;
 use record::{Network, limits::MAX_GRPC_MESSAGE_BYTES, name::Name};
 use runtime::{exit::Exit, telemetry};
@@ -144,7 +144,7 @@ pub(super) fn run(run: Run) -> Result<(), CommandError> {
     let Run { dir, settings, ready_line, with_parent } = run;
     let config = settings.load()?;
     let ended = start(DataFolder::at(&dir), config, Manner { ready_line, with_parent });
-    ended.map_err(|error| CommandError::of_host(error, Role::Coordinator))
+    ended.map_err(not_run)
 }
 
 fn start(folder: DataFolder, config: Config, manner: Manner) -> Result<(), HostError> {
@@ -169,9 +169,17 @@ async fn serve(folder: DataFolder, config: Config, manner: Manner) -> Result<(),
     host.serve(add, pages, manner).await
 }
 
+fn not_run(error: impl Into<HostError>) -> CommandError {
+    CommandError::of_host(error, Role::Coordinator)
+}
+
 /// Reads the configuration, and starts nothing.
 pub(super) fn check_config(settings: Settings) -> Result<Said, CommandError> {
     let config = settings.load()?;
+    telemetry::check_filter(&config.log.filter).map_err(not_run)?;
+    if let Some(charter) = &config.charter {
+        CharterFile::read(charter).map_err(not_run)?;
+    }
     let json = serde_json::to_value(&config)
         .map_err(|error| CommandError::caused_by(Exit::Config, "config.wrong", &error))?;
     let mut text = String::new();

@@ -62,6 +62,7 @@ pub(super) async fn sign(
     let action = if decline {
         CovenantAction::Decline { proposal: covenant }
     } else {
+        check_open(peer, covenant).await?;
         check_readable(peer, &proposal, words).await?;
         let poll_result = Some(poll_result).filter(|it| !it.is_empty());
         CovenantAction::Sign(Signature {
@@ -73,6 +74,16 @@ pub(super) async fn sign(
     };
     let appended = say_in(peer, covenant, &Payload::Covenant(action)).await?;
     Ok(SignCovenantResponse { written: Some(written(appended)) })
+}
+
+/// Nobody signs what came to nothing.
+async fn check_open(peer: &Peer, covenant: RecordId) -> Result<(), Refusal> {
+    if peer.store().fold(covenant).await?.is_none_or(|case| case.state != "lapsed") {
+        return Ok(());
+    }
+    let detail = "This covenant has lapsed: a party declined, or the time to sign is over. Nothing was signed. \
+                  If it is still wanted, propose it again.";
+    Err(Refusal::refused("covenant.lapsed", detail))
 }
 
 /// Nobody signs what they cannot read: the words are here, and they are those that the proposal names.

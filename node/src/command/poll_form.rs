@@ -130,7 +130,7 @@ pub(super) struct Open {
     /// Which sum decides (ballots if not given).
     #[arg(long, value_name = "SUM")]
     decided_by: Option<SumName>,
-    /// A community with fewer ballots publishes no counts (10 if not given).
+    /// A community with fewer ballots publishes no counts, nor does one in which 1 to 4 chose the same (10 if not given).
     #[arg(long, value_name = "NUMBER")]
     smallest_cell: Option<u32>,
     /// How long the result may be challenged (14 if not given).

@@ -7,7 +7,9 @@ use std::{
 
 use ballotbox::BallotBox;
 use clap::Args;
-use peer::{CharterFile, Config, DataFolder, Host, HostError, Manner, Role, command::Options};
+use peer::{
+    CharterFile, Config, DataFolder, Host, HostError, Manner, Role, check_seat, command::Options,
+};
 use record::{Network, name::Name};
 use runtime::exit::Exit;
 use serde_json::json;
@@ -36,7 +38,7 @@ pub(super) struct Init {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  folkmoot-node check-config --charter charter.toml --config node.toml"
+    after_help = "Example:\n  folkmoot-node check-config --dir harbour --charter charter.toml --config node.toml"
 )]
 pub(super) struct Settings {
     /// The charter of the region.
@@ -63,7 +65,7 @@ pub(super) struct Settings {
 #[command(
     after_help = "Example:\n  folkmoot-node run --dir harbour --charter charter.toml --listen 0.0.0.0:7443\n\n\
 A charter:\n  network = \"demo.folkmoot.example\"\n  name = \"Estuary\"\n  \
-ocid_prefix = \"ocds-a1b2c3\"   # if OCDS registered one for the region; ocids of its own opportunities begin with it\n\n  \
+ocid_prefix = \"ocds-a1b2c3\"   # if OCDS registered one for the region\n\n  \
 [[coordinators]]\n  id = \"fm1…\"\n  address = \"coordinator.example:7443\"\n\n  \
 [[founders]]           # once for each, this community among them\n  id = \"fm1…\"\n\n\
 SIGTERM or Ctrl-C stops it once what is under way is finished; one more, a second or more later, ends it at once."
@@ -121,19 +123,8 @@ pub(super) fn check_config(dir: &Path, settings: Settings) -> Result<Said, Comma
     let charter = config.charter.as_deref().ok_or(HostError::NoCharter).map_err(not_run)?;
     let charter = CharterFile::read(charter).map_err(not_run)?;
     let folder = DataFolder::at(dir);
-    let community = folder.community().ok();
-    let is_named = community.is_none_or(|it| charter.founders.iter().any(|seat| seat.id == it));
-    if !is_named {
-        let sentence = format!(
-            "The charter of {} does not name the community in {}. The node would not start with it.",
-            charter.charter.name().as_str(),
-            dir.display()
-        );
-        return Err(CommandError::new(Exit::Config, "config.charter", sentence));
-    }
-    if community.is_some() {
-        folder.keys()?;
-    }
+    let community = check_seat(&folder, &charter, Role::Node).map_err(not_run)?;
+    runtime::telemetry::check_filter(&config.log.filter).map_err(not_run)?;
     let text = format!(
         "The configuration is sound: region {}, {} communities, {} coordinators; to listen on {}.",
         charter.charter.name().as_str(),

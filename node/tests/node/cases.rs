@@ -120,6 +120,20 @@ fn a_covenant_from_a_file_is_proposed_signed_and_shown_with_its_words() {
 }
 
 #[test]
+fn a_covenant_that_a_party_declined_is_not_signed() {
+    let community = Community::found();
+    let own = community.id.clone();
+    let node = community.run();
+    let words = ["covenant", "propose", "--title", "Baths", "--sign-by", "30d"];
+    let parties = ["--party", &own, "--party", NEIGHBOUR];
+    let opened = node.written(&[&words[..], &parties[..]].concat());
+    node.ask(&["covenant", "sign", "--decline", "--covenant", &opened]);
+    let refused = node.refused(&["covenant", "sign", "--covenant", &opened]);
+    assert_eq!(refused.json["error"]["reason"], "covenant.lapsed");
+    assert_eq!(node.ask(&["covenant", "show", &opened])["state"], "lapsed");
+}
+
+#[test]
 fn a_covenant_is_not_signed_by_a_stranger() {
     let node = Community::found().run();
     let opened = node.written(&[

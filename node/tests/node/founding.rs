@@ -74,6 +74,23 @@ fn an_address_that_cannot_be_listened_on_is_refused_before_anything_starts() {
 }
 
 #[test]
+fn what_run_would_refuse_is_refused_before() {
+    let community = Community::found();
+    let charter = fs::read_to_string(&community.charter).unwrap();
+    let other = community.folder.path().join("other.toml");
+    fs::write(&other, charter.replacen("network = \"", "network = \"other.", 1)).unwrap();
+    let of_another = ["--charter", other.to_str().unwrap()];
+    let filtered = ["--charter", community.charter.to_str().unwrap(), "--log", "nonsense=="];
+    for (options, said) in [(&of_another[..], "the network"), (&filtered[..], "log filter")] {
+        for command in ["check-config", "run"] {
+            let told = clerk(&community.dir, &[&[command], options].concat());
+            assert_eq!(told.code, 5, "{command} {options:?}");
+            assert!(told.sentence.contains(said), "{}", told.sentence);
+        }
+    }
+}
+
+#[test]
 fn a_data_folder_that_others_can_read_is_not_used() {
     let community = Community::found();
     fs::set_permissions(&community.dir, fs::Permissions::from_mode(0o750)).unwrap();

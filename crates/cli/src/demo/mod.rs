@@ -26,8 +26,10 @@ use crate::{console::Console, failure::Failure};
 
 /// The fewest communities of a demonstration: three of them have a part of their own in the story.
 const MIN_COMMUNITIES: u16 = 3;
-/// The most communities of a demonstration: each is a process of about 20 MB, so these take 4 GB.
-const MAX_COMMUNITIES: u16 = 200;
+/// The most communities of a demonstration: all of them are parties of its covenant, which has at most so many. Each is
+/// a process of about 20 MB, so these take 1.3 GB.
+const MAX_COMMUNITIES: u16 = 64;
+const _: () = assert!(MAX_COMMUNITIES as usize <= record::limits::MAX_PARTIES);
 
 /// What a person may choose.
 #[derive(Debug, clap::Args)]
@@ -39,7 +41,7 @@ pub struct Options {
     /// Print the summary as one JSON object on one line of standard output; everything else goes to standard error
     #[arg(long)]
     json: bool,
-    /// How many communities found the region, from 3 to 200
+    /// How many communities found the region, from 3 to 64
     #[arg(long, default_value_t = 5, value_parser = parse_communities)]
     communities: u16,
     /// Import these OCDS files or folders, in place of the invented notices that come with the program
@@ -173,12 +175,12 @@ mod tests {
 
     #[test]
     fn a_number_of_communities_outside_the_range_is_told_the_range_and_why() {
-        for right in ["3", "200"] {
+        for right in ["3", "64"] {
             assert_eq!(parse_communities(right).map(|it| it.to_string()), Ok(right.to_owned()));
         }
-        for wrong in ["2", "201", "0", "-1", "65536", "many", ""] {
+        for wrong in ["2", "65", "0", "-1", "65536", "many", ""] {
             let told = parse_communities(wrong).expect_err("out of range");
-            assert!(told.contains("from 3 to 200") && told.contains("because"), "{told}");
+            assert!(told.contains("from 3 to 64") && told.contains("because"), "{told}");
         }
     }
 }

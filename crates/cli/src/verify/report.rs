@@ -158,9 +158,15 @@ fn render_log(report: &LogReport) -> String {
     lines
         .who(who)
         .add("era", era)
-        .add("records", format_args!("{records}, every header and payload compared"))
+        .add(
+            "records",
+            format_args!("{records}, every header compared, and every payload that is here"),
+        )
         .add("tiles", format_args!("{tiles}, all as the records make them"))
-        .add("erased", format_args!("{erased} payloads"));
+        .add(
+            "erased",
+            format_args!("{erased} payloads are not here: erased, or left out of this copy"),
+        );
     for (kind, n_records) in kinds {
         let unknown = if unknown_kinds.contains(kind) { " (unknown to this release)" } else { "" };
         lines.add("kind", format_args!("{n_records:>7} × {kind}{unknown}"));

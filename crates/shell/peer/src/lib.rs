@@ -29,4 +29,4 @@ pub use charter::{CharterFile, Seat};
 pub use config::Config;
 pub use folder::{DataFolder, Keys};
 pub use host::{Host, HostError, Manner};
-pub use peer::{Peer, PeerError, Role};
+pub use peer::{Peer, PeerError, Role, check_seat};

@@ -403,6 +403,24 @@ impl Peer {
 const ONE_MINUTE: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// The founding bytes name a network; whether they are sound is found when their record is verified.
+/// Whether the community in a folder has this place in a charter, as [`Peer::open`] asks.
+///
+/// # Errors
+///
+/// [`PeerError::Folder`] if nothing is founded there; [`PeerError::OtherNetwork`] and [`PeerError::NotInCharter`] if it
+/// has no such place.
+pub fn check_seat(
+    folder: &DataFolder,
+    charter: &CharterFile,
+    role: Role,
+) -> Result<CommunityId, PeerError> {
+    let community = folder.community()?;
+    folder.keys()?;
+    check_network(&folder.genesis()?, charter)?;
+    check_charter(charter, community, role)?;
+    Ok(community)
+}
+
 fn check_network(genesis: &[u8], charter: &CharterFile) -> Result<(), PeerError> {
     match IdentityAction::decode(genesis) {
         Ok(IdentityAction::Genesis(it)) if it.network != *charter.network() => {

@@ -63,6 +63,20 @@ pub fn init(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
     tracing::subscriber::set_global_default(subscriber).or(Err(TelemetryError::LogAlreadySetUp))
 }
 
+/// Whether a filter can be read.
+///
+/// # Errors
+///
+/// [`TelemetryError::BadFilter`] if `filter` is no filter.
+pub fn check_filter(filter: &str) -> Result<(), TelemetryError> {
+    read_filter(filter).map(drop)
+}
+
+fn read_filter(filter: &str) -> Result<EnvFilter, TelemetryError> {
+    let read = EnvFilter::builder().parse(filter);
+    read.map_err(|source| TelemetryError::BadFilter { filter: filter.to_owned(), source })
+}
+
 fn subscriber<W>(
     format: LogFormat,
     filter: &str,
@@ -72,9 +86,7 @@ fn subscriber<W>(
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::builder()
-        .parse(filter)
-        .map_err(|source| TelemetryError::BadFilter { filter: filter.to_owned(), source })?;
+    let filter = read_filter(filter)?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     Ok(match format {
         LogFormat::Human => Arc::new(builder.with_ansi(has_colours).finish()),
