@@ -69,8 +69,8 @@ fn parse_communities(given: &str) -> Result<u16, String> {
     n_communities.filter(|it| (MIN_COMMUNITIES..=MAX_COMMUNITIES).contains(it)).ok_or_else(|| {
         format!(
             "a demonstration has from {MIN_COMMUNITIES} to {MAX_COMMUNITIES} communities, because the first proposes \
-             the covenant, the second leads the pool and the third opens the poll, and because each is a process of \
-             about 20 MB"
+             the covenant, the second leads the pool and the third opens the poll, and because a covenant has at most 64 \
+             parties"
         )
     })
 }

@@ -483,6 +483,7 @@ fn imported(said: &Value) -> Imported {
         }
         if let Some(refused) = file.get("refused").filter(|it| !it.is_null()) {
             let (release, reason) = (String::new(), text(refused, "reason"));
+            imported.releases += 1;
             imported.quarantined.push(QuarantinedRelease { file: name, release, reason });
         }
     }

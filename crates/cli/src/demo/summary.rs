@@ -27,6 +27,7 @@ pub(super) struct QuarantinedRelease {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Imported {
     pub(super) files: u64,
+    /// A file in which none could be found counts as one, so that those accepted and quarantined add up.
     pub(super) releases: u64,
     pub(super) accepted: u64,
     pub(super) quarantined: Vec<QuarantinedRelease>,
@@ -103,9 +104,8 @@ impl Summary {
         let mut text = format!("\nWhat happened, in {seconds:.1} seconds:\n");
         let _ = writeln!(
             text,
-            "  Notices    {} of {} releases imported, {} quarantined.",
+            "  Notices    {} releases imported; {} releases or files quarantined.",
             imported.accepted,
-            imported.releases,
             imported.quarantined.len()
         );
         let _ = writeln!(
