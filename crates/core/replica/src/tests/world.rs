@@ -118,6 +118,7 @@ impl Node {
         if stored.size() < start || stored.frontier_at(start).root() != start_root {
             return Err(());
         }
+        let adds_records = stored.size() < frontier.size();
         for (index, record) in (usize::try_from(start).unwrap()..).zip(records) {
             let (_, header, content) = record.into_parts();
             let leaf = leaf_hash(&header);
@@ -132,13 +133,13 @@ impl Node {
         }
         assert_eq!(stored.frontier_at(frontier.size()).root(), frontier.root());
         let target = SignedHead::open(&network(), log, &stored.identity, &checkpoint).unwrap();
-        if target.size() == frontier.size() {
-            stored.pending = None;
-            if stored.head.as_ref().is_none_or(|it| it.size() < target.size()) {
-                stored.head = Some(target);
-            }
-        } else {
-            stored.pending = Some(target);
+        let completes = target.size() == frontier.size();
+        // What is only repeated was verified under another head, and that one stays: it may be of another branch.
+        if adds_records {
+            stored.pending = (!completes).then(|| target.clone());
+        }
+        if completes && stored.head.as_ref().is_none_or(|it| it.size() < target.size()) {
+            stored.head = Some(target);
         }
         Ok(())
     }

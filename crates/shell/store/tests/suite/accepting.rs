@@ -68,6 +68,20 @@ async fn a_repeat_is_answered_as_before_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn what_is_repeated_under_another_head_leaves_the_head_that_it_was_verified_with() {
+    let (node, other) = (place(1).await, place(2).await);
+    append_unknown(&node.store, 4).await;
+    let of_the_first_head = incoming(&node.store, node.log, 0, 2).await;
+    append_unknown(&node.store, 4).await;
+    accept(&other.store, incoming(&node.store, node.log, 0, 3).await).await.unwrap();
+    let row = other.store.log(node.log).await.unwrap().unwrap();
+    accept(&other.store, of_the_first_head).await.unwrap();
+    let after = other.store.log(node.log).await.unwrap().unwrap();
+    let newest = node.store.log(node.log).await.unwrap().unwrap().checkpoint.unwrap().1;
+    assert_eq!((&row.pending, &after.pending), (&Some(newest.clone()), &Some(newest)));
+}
+
+#[tokio::test]
 async fn a_gap_is_refused_and_an_overlap_is_not() {
     let (node, other) = (place(1).await, place(2).await);
     append_unknown(&node.store, 6).await;
