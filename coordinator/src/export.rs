@@ -279,7 +279,9 @@ fn release_of(payload: Option<Payload>) -> Option<Release> {
         | Payload::Tally(_)
         | Payload::Result(_)
         | Payload::Receipt(_)
-        | Payload::Evidence(_) => None,
+        | Payload::Evidence(_)
+        | Payload::RegionEpoch(_)
+        | Payload::Affiliation(_) => None,
     }
 }
 

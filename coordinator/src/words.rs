@@ -50,7 +50,9 @@ impl Words {
             | Payload::Tally(_)
             | Payload::Result(_)
             | Payload::Receipt(_)
-            | Payload::Evidence(_) => Self::default(),
+            | Payload::Evidence(_)
+            | Payload::RegionEpoch(_)
+            | Payload::Affiliation(_) => Self::default(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use record::{
     Money, Payload,
     payload::{
+        affiliation::Affiliation,
         covenant::{CovenantAction, CovenantType, Proposal, Signature},
         evidence::ForkEvidence,
         opportunity::{OpportunityAction, Publication, Release, Stage},
@@ -14,6 +15,7 @@ use record::{
         receipt::Receipt,
         words::{Notice, Text},
     },
+    region::RegionAction,
 };
 
 /// The payload in one line of English, without a full stop. It holds numbers, ids and the first title of a text;
@@ -40,6 +42,12 @@ pub fn describe(payload: &Payload) -> String {
         Payload::Evidence(ForkEvidence { community, era, .. }) => {
             format!("evidence that the log of {community} forked in era {era}")
         }
+        Payload::RegionEpoch(action) => region_line(action),
+        Payload::Affiliation(Affiliation { addresses, coordinators, .. }) => format!(
+            "is reached at {}; sends its log to {}",
+            n_of(addresses.len(), "address"),
+            n_of(coordinators.len(), "coordinator"),
+        ),
     };
     line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
@@ -84,6 +92,21 @@ const fn type_words(covenant_type: CovenantType) -> &'static str {
         CovenantType::ImprovementDistrict => "an improvement district",
         CovenantType::ServiceAgreement => "a service agreement",
         CovenantType::CharterRatification => "the ratification of a charter",
+    }
+}
+
+fn region_line(action: &RegionAction) -> String {
+    match action {
+        RegionAction::File { epoch, addresses: _ } => format!(
+            "files epoch {} of the region: {}, {}",
+            epoch.number,
+            n_of(epoch.roster.members().len(), "community"),
+            n_of(epoch.roster.coordinators().len(), "coordinator"),
+        ),
+        RegionAction::Vouch { community, withdrawn: false, .. } => {
+            format!("vouches for {community}")
+        }
+        RegionAction::Vouch { community, .. } => format!("no longer vouches for {community}"),
     }
 }
 

@@ -25,6 +25,13 @@ pub mod clerk {
 
 /// Payloads, one package a kind.
 pub mod record {
+    /// Where communities are reached.
+    pub mod affiliation {
+        /// `folkmoot.record.affiliation.v1`.
+        pub mod v1 {
+            include!("gen/folkmoot.record.affiliation.v1.rs");
+        }
+    }
     /// Covenants.
     pub mod covenant {
         /// `folkmoot.record.covenant.v1`.
@@ -93,6 +100,13 @@ pub mod record {
         /// `folkmoot.record.recovery.v1`.
         pub mod v1 {
             include!("gen/folkmoot.record.recovery.v1.rs");
+        }
+    }
+    /// Epochs of a region; `record` encodes and decodes them itself.
+    pub mod region_epoch {
+        /// `folkmoot.record.region_epoch.v1`.
+        pub mod v1 {
+            include!("gen/folkmoot.record.region_epoch.v1.rs");
         }
     }
     /// Results of polls.

@@ -37,6 +37,7 @@ pub use generated::{clerk::v1 as clerk, types::v1 as types, v1};
 
 /// The payload of each kind of record. The kind is the package: [`kinds::covenant`] is `folkmoot.record.covenant.v1`.
 pub mod kinds {
+    pub use crate::generated::record::affiliation::v1 as affiliation;
     pub use crate::generated::record::covenant::v1 as covenant;
     pub use crate::generated::record::evidence::v1 as evidence;
     pub use crate::generated::record::identity::v1 as identity;
@@ -47,6 +48,7 @@ pub mod kinds {
     pub use crate::generated::record::pool::v1 as pool;
     pub use crate::generated::record::receipt::v1 as receipt;
     pub use crate::generated::record::recovery::v1 as recovery;
+    pub use crate::generated::record::region_epoch::v1 as region_epoch;
     pub use crate::generated::record::result::v1 as result;
     pub use crate::generated::record::roll::v1 as roll;
     pub use crate::generated::record::tally::v1 as tally;

@@ -4,9 +4,9 @@
 use ed25519_dalek::SigningKey;
 use proptest::{collection::vec, prelude::*};
 use prost::Message as _;
-use proto::{kinds, v1};
+use proto::{kinds, types, v1};
 use record::{
-    CommunityId, Header, Name, Network, RecordId, UnixMillis,
+    CommunityId, Header, Name, Network, RecordId, RegionId, UnixMillis,
     commitment::{Commitment, Salt},
     identity::{
         BundleRecord, EpochKeys, Genesis, IdentityAction, IdentityBundle, KeptTree, LogKey,
@@ -14,7 +14,10 @@ use record::{
         Rotation, SpareDigest, SpareKey, SpareSignature, TransportKey, WitnessKey,
     },
     kind::Known,
-    region::Charter,
+    region::{
+        Certificate, CertifiedEpoch, Charter, Epoch, EpochHash, Quota, RegionAction, Roster, Rules,
+        SeatAddress,
+    },
     verified::Content,
 };
 use tlog::Hash;
@@ -255,11 +258,75 @@ fn a_charter_has_the_bytes_that_its_proto_file_describes() {
         coordinators: vec![vec![3; 32]],
         receipts_needed: 1,
         ocid_prefix: String::new(),
+        witnesses: vec![],
+        refounds: vec![],
     };
     let name = Name::parse("Hastings").unwrap();
-    let charter = Charter::new(network(), name, vec![id(1), id(2)], vec![id(3)], 1).unwrap();
+    let roster = Roster::new(vec![id(1), id(2)], vec![id(3)], 1).unwrap();
+    let charter = Charter::new(network(), name.clone(), roster.clone());
     assert_eq!(charter.encode(), message.encode_to_vec());
     message.ocid_prefix = "ocds-a1b2c3".to_owned();
     let charter = charter.with_ocid_prefix("ocds-a1b2c3".parse().unwrap());
     assert_eq!(charter.encode(), message.encode_to_vec());
+    (message.witnesses, message.refounds) = (vec![vec![4; 32], vec![5; 32]], vec![6; 32]);
+    let seats = roster.with_witnesses(vec![id(4), id(5)]).unwrap();
+    let charter = Charter::new(network(), name, seats)
+        .with_ocid_prefix("ocds-a1b2c3".parse().unwrap())
+        .refounding(RegionId::from_bytes([6; 32]));
+    assert_eq!(charter.encode(), message.encode_to_vec());
+}
+
+/// Epoch 3 of a region, and the message of it.
+fn epoch() -> (Epoch, v1::Epoch) {
+    let id = |n| CommunityId::from_bytes([n; 32]);
+    let quota = Quota { records_per_minute: 300, bytes_per_day: 1 << 40 };
+    let roster = Roster::new(vec![id(1), id(2)], vec![id(3)], 1)
+        .and_then(|it| it.with_witnesses(vec![id(4)]))
+        .and_then(|it| it.with_rules(Rules { vouches_needed: 2, quota }))
+        .unwrap();
+    let region = RegionId::from_bytes([5; 32]);
+    let previous = EpochHash::from_bytes([6; 32]);
+    let message = v1::Epoch {
+        region: vec![5; 32],
+        number: 3,
+        previous: vec![6; 32],
+        communities: vec![vec![1; 32], vec![2; 32]],
+        coordinators: vec![vec![3; 32]],
+        witnesses: vec![vec![4; 32]],
+        receipts_needed: 1,
+        rules: Some(v1::Rules {
+            vouches_needed: 2,
+            records_per_minute: 300,
+            bytes_per_day: 1 << 40,
+        }),
+    };
+    (Epoch { region, number: 3, previous, roster }, message)
+}
+
+#[test]
+fn epochs_filings_and_vouches_have_the_bytes_that_their_proto_files_describe() {
+    use kinds::region_epoch as wire;
+    let (epoch, message) = epoch();
+    assert_eq!(epoch.encode(), message.encode_to_vec());
+    let (community, address) = (vec![3; 32], "c.example:7443".to_owned());
+    let hint = types::SeatAddress { community, address: address.clone() };
+    let file = wire::File { epoch: message.encode_to_vec(), addresses: vec![hint.clone()] };
+    let action = Some(wire::region_epoch::Action::File(file));
+    let seat = SeatAddress { community: CommunityId::from_bytes([3; 32]), address };
+    let filed = RegionAction::File { epoch: epoch.clone(), addresses: vec![seat.clone()] };
+    assert_eq!(filed.encode(), wire::RegionEpoch { action }.encode_to_vec());
+    for withdrawn in [false, true] {
+        let (region, community) = (vec![5; 32], vec![9; 32]);
+        let vouch = wire::Vouch { region, community, withdrawn };
+        let action = Some(wire::region_epoch::Action::Vouch(vouch));
+        let community = CommunityId::from_bytes([9; 32]);
+        let vouched = RegionAction::Vouch { region: epoch.region, community, withdrawn };
+        assert_eq!(vouched.encode(), wire::RegionEpoch { action }.encode_to_vec());
+    }
+    let filings = vec![b"one".to_vec(), b"other".to_vec()];
+    let epochs = vec![v1::CertifiedEpoch { filings: filings.clone() }];
+    let message = v1::Certificate { charter: vec![1], epochs, addresses: vec![hint] };
+    let epochs = vec![CertifiedEpoch { filings }];
+    let certificate = Certificate { charter: vec![1], epochs, addresses: vec![seat] };
+    assert_eq!(certificate.encode(), message.encode_to_vec());
 }

@@ -85,7 +85,9 @@ fn words_json(words: &WordsRow) -> Option<Value> {
         | Payload::Tally(_)
         | Payload::Result(_)
         | Payload::Receipt(_)
-        | Payload::Evidence(_) => None,
+        | Payload::Evidence(_)
+        | Payload::RegionEpoch(_)
+        | Payload::Affiliation(_) => None,
     }
 }
 

@@ -73,7 +73,7 @@ async fn electorate(
     ballots: &BallotBox,
     named: BTreeSet<CommunityId>,
 ) -> Result<Vec<Constituency>, Refusal> {
-    let members = peer.store().config().region.members.clone();
+    let members = peer.region().newest().roster.members().iter().copied().collect();
     let asked = if named.is_empty() { members } else { named.clone() };
     let (mut constituencies, mut without) = (Vec::new(), Vec::new());
     for community in asked {

@@ -65,3 +65,13 @@ pub struct Counts {
     #[prost(uint64, repeated, tag = "4")]
     pub by_option: ::prost::alloc::vec::Vec<u64>,
 }
+/// Where a community was last reached.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SeatAddress {
+    /// Which community.
+    #[prost(bytes = "vec", tag = "1")]
+    pub community: ::prost::alloc::vec::Vec<u8>,
+    /// `host:port`; at most 259 visible ASCII characters.
+    #[prost(string, tag = "2")]
+    pub address: ::prost::alloc::string::String,
+}

@@ -1410,9 +1410,15 @@ pub struct GetRegionResponse {
     /// The region's name.
     #[prost(string, tag = "3")]
     pub name: ::prost::alloc::string::String,
-    /// Its communities and coordinators.
+    /// Its communities and coordinators, those of earlier epochs too.
     #[prost(message, repeated, tag = "4")]
     pub communities: ::prost::alloc::vec::Vec<Community>,
+    /// The number of the newest epoch; 0 for the charter.
+    #[prost(uint64, tag = "5")]
+    pub epoch: u64,
+    /// What names that epoch, in hexadecimal.
+    #[prost(string, tag = "6")]
+    pub epoch_hash: ::prost::alloc::string::String,
 }
 /// What a region is founded with; the tagged hash of its encoding is the region's id. Encoded in the strict subset of
 /// headers.
@@ -1437,6 +1443,73 @@ pub struct Charter {
     /// where the region has none.
     #[prost(string, tag = "6")]
     pub ocid_prefix: ::prost::alloc::string::String,
+    /// The ids of at most 16 witnesses, in ascending order.
+    #[prost(bytes = "vec", repeated, tag = "7")]
+    pub witnesses: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// The region that this one continues, which could not reach its majority; left out where there is none.
+    #[prost(bytes = "vec", tag = "8")]
+    pub refounds: ::prost::alloc::vec::Vec<u8>,
+}
+/// A numbered state of a region. It holds once more than half of the communities of the epoch before have filed it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Epoch {
+    /// The region.
+    #[prost(bytes = "vec", tag = "1")]
+    pub region: ::prost::alloc::vec::Vec<u8>,
+    /// From 1; epoch 0 is the charter.
+    #[prost(uint64, tag = "2")]
+    pub number: u64,
+    /// SHA-256 of "folkmoot/epoch/v1", a zero byte and the epoch before; of epoch 0, the region's id.
+    #[prost(bytes = "vec", tag = "3")]
+    pub previous: ::prost::alloc::vec::Vec<u8>,
+    /// Those that vote: 1 to 1,000, in ascending order.
+    #[prost(bytes = "vec", repeated, tag = "4")]
+    pub communities: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// At most 16, in ascending order.
+    #[prost(bytes = "vec", repeated, tag = "5")]
+    pub coordinators: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// At most 16, in ascending order.
+    #[prost(bytes = "vec", repeated, tag = "6")]
+    pub witnesses: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// How many coordinators' receipts make a record received.
+    #[prost(uint32, tag = "7")]
+    pub receipts_needed: u32,
+    /// The rules.
+    #[prost(message, optional, tag = "8")]
+    pub rules: ::core::option::Option<Rules>,
+}
+/// What an epoch may change beside communities and seats.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Rules {
+    /// How many communities must vouch for another before its log is carried.
+    #[prost(uint32, tag = "1")]
+    pub vouches_needed: u32,
+    /// What each community may send to a coordinator: records in a minute.
+    #[prost(uint32, tag = "2")]
+    pub records_per_minute: u32,
+    /// And bytes in a day.
+    #[prost(uint64, tag = "3")]
+    pub bytes_per_day: u64,
+}
+/// The charter of a region and what shows every epoch after it; at most 64 MiB.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Certificate {
+    /// An encoded Charter.
+    #[prost(bytes = "vec", tag = "1")]
+    pub charter: ::prost::alloc::vec::Vec<u8>,
+    /// Epoch 1 and those after it, in order.
+    #[prost(message, repeated, tag = "2")]
+    pub epochs: ::prost::alloc::vec::Vec<CertifiedEpoch>,
+    /// Where seats and communities were last reached: hints.
+    #[prost(message, repeated, tag = "3")]
+    pub addresses: ::prost::alloc::vec::Vec<super::types::v1::SeatAddress>,
+}
+/// The filings that made one epoch hold.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CertifiedEpoch {
+    /// Each a C2SP tlog-proof with the record and its author's identity in its extra line.
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    pub filings: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
 }
 /// One community, or the coordinator.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -27,6 +27,9 @@ pub enum PayloadError {
         "the payload holds fields that are unknown here, or is not in its one canonical encoding"
     )]
     NotCanonicalOrUnknownFields,
+    /// An epoch of a region, or a vouch, is refused.
+    #[error(transparent)]
+    Region(#[from] record::region::RegionActionError),
     /// Payloads of this kind are encoded and decoded by [`record::identity`].
     #[error("payloads of the kind {kind} are read by `record::identity`", kind = .0.package())]
     OfIdentity(Known),
@@ -111,6 +114,7 @@ impl PayloadError {
             Self::Malformed(_) => "payload.malformed",
             Self::Field { fault, .. } => fault.reason(),
             Self::NotCanonicalOrUnknownFields => "payload.not_canonical_or_unknown_fields",
+            Self::Region(error) => error.reason(),
             Self::OfIdentity(_) => "payload.of_identity",
         }
     }

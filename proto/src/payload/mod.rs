@@ -3,11 +3,13 @@
 //! [`decode`] is strict: unknown enum values, ids of another length, lists above their limits or out of order, absent
 //! parts, texts that are not canonical, and unknown fields are refused, each with the path of the field. As its last
 //! step it encodes what it decoded and compares, so that a payload has one encoding only. [`encode`] writes that
-//! encoding and checks nothing: an author decodes what it is about to sign.
+//! encoding and checks nothing: an author decodes what it is about to sign. Epochs of a region have a codec of their own
+//! ([`record::region`]), because their bytes are hashed.
 //!
 //! Not here: what a payload may say in its case, such as a threshold between 0 and 1 (`civic` refuses that with a reason
 //! of its own), and identity and recovery ([`record::identity`]).
 
+pub mod affiliation;
 pub mod covenant;
 mod error;
 pub mod opportunity;
@@ -20,7 +22,7 @@ pub mod words;
 pub use error::{Fault, PayloadError};
 
 use prost::Message;
-use record::{Payload, kind::Known, limits::MAX_PAYLOAD_BYTES};
+use record::{Payload, kind::Known, limits::MAX_PAYLOAD_BYTES, region::RegionAction};
 
 /// The payload of this kind in these bytes.
 ///
@@ -55,6 +57,8 @@ fn parse(kind: Known, bytes: &[u8]) -> Result<Payload, PayloadError> {
         Known::Result => Payload::Result(poll::parse_result(message(bytes)?)?),
         Known::Receipt => Payload::Receipt(receipt::parse_receipt(message(bytes)?)?),
         Known::Evidence => Payload::Evidence(receipt::parse_evidence(message(bytes)?)?),
+        Known::RegionEpoch => Payload::RegionEpoch(RegionAction::decode(bytes)?),
+        Known::Affiliation => Payload::Affiliation(affiliation::parse(message(bytes)?)?),
     })
 }
 
@@ -78,5 +82,7 @@ pub fn encode(payload: &Payload) -> Vec<u8> {
         Payload::Result(action) => poll::render_result(action).encode_to_vec(),
         Payload::Receipt(receipt) => receipt::render_receipt(receipt).encode_to_vec(),
         Payload::Evidence(evidence) => receipt::render_evidence(evidence).encode_to_vec(),
+        Payload::RegionEpoch(action) => action.encode(),
+        Payload::Affiliation(affiliation) => affiliation::render(affiliation).encode_to_vec(),
     }
 }

@@ -19,8 +19,8 @@ use crate::types as wire;
 /// A limit with its reason in [`record::limits::TABLE`].
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limit {
-    reason: &'static str,
-    most: u64,
+    pub(super) reason: &'static str,
+    pub(super) most: u64,
 }
 
 pub(super) const ENTRIES: Limit =

@@ -7,8 +7,8 @@ use record::{
     money::Currency,
     org::OrgId,
     payload::{
-        CovenantAction, ForkEvidence, Notice, OpportunityAction, PledgeAction, PollAction,
-        PoolAction, Receipt, ResultAction, Roll, TallyAction, Text,
+        Affiliation, CovenantAction, ForkEvidence, Notice, OpportunityAction, PledgeAction,
+        PollAction, PoolAction, Receipt, ResultAction, Roll, TallyAction, Text,
         covenant::{
             Commitment, CovenantType, Domain, Level, Minute, Party, PartyRole, Power, Proposal,
             Signature,
@@ -23,6 +23,7 @@ use record::{
         words::{Language, TextHash, Wording},
     },
     place::{GssCode, Place},
+    region::{Epoch, EpochHash, RegionAction, Roster, SeatAddress},
     time::CivilDate,
 };
 use tlog::Hash;
@@ -42,6 +43,8 @@ pub(crate) fn payload() -> impl Strategy<Value = Payload> {
         declaration().prop_map(|it| Payload::Result(ResultAction::Declare(it))),
         receipt().prop_map(Payload::Receipt),
         evidence().prop_map(Payload::Evidence),
+        region_action().prop_map(Payload::RegionEpoch),
+        affiliation().prop_map(Payload::Affiliation),
     ]
 }
 
@@ -393,4 +396,36 @@ fn receipt() -> impl Strategy<Value = Receipt> {
 fn evidence() -> impl Strategy<Value = ForkEvidence> {
     (community(), any::<u32>(), vec(any::<u8>(), 1..40), vec(any::<u8>(), 1..40))
         .prop_map(|(community, era, one, other)| ForkEvidence { community, era, one, other })
+}
+
+fn region_action() -> impl Strategy<Value = RegionAction> {
+    let addresses = proptest::collection::btree_map(any::<[u8; 32]>(), "[a-z0-9.:]{1,40}", 0..4)
+        .prop_map(|all| {
+            let seat =
+                |(id, address)| SeatAddress { community: CommunityId::from_bytes(id), address };
+            all.into_iter().map(seat).collect()
+        });
+    let vouch =
+        (region(), community(), any::<bool>()).prop_map(|(region, community, withdrawn)| {
+            RegionAction::Vouch { region, community, withdrawn }
+        });
+    let file = (epoch(), addresses);
+    prop_oneof![file.prop_map(|(epoch, addresses)| RegionAction::File { epoch, addresses }), vouch,]
+}
+
+fn epoch() -> impl Strategy<Value = Epoch> {
+    let seats = (communities(1), communities(0), communities(0));
+    (region(), 1u64.., any::<[u8; 32]>(), seats).prop_map(|(region, number, previous, seats)| {
+        let (members, coordinators, witnesses) = seats;
+        let roster = Roster::new(members, coordinators, 1)
+            .and_then(|it| it.with_witnesses(witnesses))
+            .unwrap();
+        Epoch { region, number, previous: EpochHash::from_bytes(previous), roster }
+    })
+}
+
+fn affiliation() -> impl Strategy<Value = Affiliation> {
+    (region(), vec("[a-z0-9.:/]{1,40}", 0..8), communities(0)).prop_map(
+        |(region, addresses, coordinators)| Affiliation { region, addresses, coordinators },
+    )
 }

@@ -8,7 +8,12 @@ use peer::{CharterFile, DataFolder, Peer, Role, Seat};
 use proto::v1::{
     feed_service_server::FeedServiceServer, replication_service_server::ReplicationServiceServer,
 };
-use record::{CommunityId, limits::MAX_GRPC_MESSAGE_BYTES, name::Name, region::Charter};
+use record::{
+    CommunityId,
+    limits::MAX_GRPC_MESSAGE_BYTES,
+    name::Name,
+    region::{Charter, Roster},
+};
 use runtime::{clock::SystemClock, stop::StopSignal};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tonic::service::RoutesBuilder;
@@ -21,13 +26,15 @@ pub fn charter(founders: &[CommunityId], coordinator: Seat) -> Result<CharterFil
     let mut founders = founders.to_vec();
     founders.sort_unstable();
     let name = Name::parse("Bench")?;
-    let charter = Charter::new(author::network(), name, founders.clone(), vec![coordinator.id], 1)?;
+    let roster = Roster::new(founders.clone(), vec![coordinator.id], 1)?;
+    let charter = Charter::new(author::network(), name, roster);
     let founders = founders.into_iter().map(|id| Seat { id, address: None }).collect();
     Ok(CharterFile {
         region: charter.region_id(),
         charter,
         coordinators: vec![coordinator],
         founders,
+        certified: None,
     })
 }
 

@@ -1,8 +1,6 @@
 //! What goes into a fold and what comes out: records with receipts in, a case out.
 
-use std::collections::BTreeSet;
-
-use record::{CommunityId, ItemId, Payload, RecordId, RegionId, UnixMillis, place::Place};
+use record::{CommunityId, ItemId, Payload, RecordId, UnixMillis, place::Place};
 
 use crate::{covenant, opportunity, poll, pool, refusal::Refusal};
 
@@ -46,17 +44,6 @@ impl CaseRecord {
     pub fn shown_at(&self) -> UnixMillis {
         self.received_at.unwrap_or(self.time)
     }
-}
-
-/// What a fold knows of the region.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RegionView {
-    /// The region. A case that names another one is no case here.
-    pub region: RegionId,
-    /// Its members: only their records count.
-    pub members: BTreeSet<CommunityId>,
-    /// The OCDS prefix of the region's own processes. With `None`, no ocid of a local process is refused.
-    pub ocid_prefix: Option<String>,
 }
 
 /// The kind of a case.

@@ -24,13 +24,14 @@ use record::{
         CovenantAction,
         covenant::{Proposal, Signature},
     },
+    region::Roster,
 };
 
 pub use refusal::Refusal;
 pub use view::{CommitmentView, CovenantView, PartyView, TextView};
 
 use crate::{
-    case::{CaseBody, CaseRecord, RegionView, Verdict},
+    case::{CaseBody, CaseRecord, Verdict},
     clock::Clock,
     fold::{Life, other_kind},
     instant::Written,
@@ -195,7 +196,7 @@ impl<'a> Covenant<'a> {
 }
 
 impl<'a> Life<'a> for Covenant<'a> {
-    fn verify_opening(&self, region: &RegionView) -> Result<(), crate::Refusal> {
+    fn verify_opening(&self, roster: &Roster) -> Result<(), crate::Refusal> {
         let Proposal { parties, commitments, sign_before, texts, .. } = self.proposal;
         if !(2..=MAX_PARTIES).contains(&parties.len()) {
             return Err(Refusal::NParties { n_parties: parties.len() }.into());
@@ -204,7 +205,7 @@ impl<'a> Life<'a> for Covenant<'a> {
         if !ascending {
             return Err(Refusal::PartiesUnordered.into());
         }
-        let stranger = parties.iter().find(|party| !region.members.contains(&party.community));
+        let stranger = parties.iter().find(|party| !roster.is_member(&party.community));
         if let Some(party) = stranger {
             return Err(Refusal::PartyNotAMember { community: party.community }.into());
         }

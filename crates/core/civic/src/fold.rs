@@ -4,10 +4,11 @@ use record::{
     Payload, RegionId, UnixMillis,
     limits::MAX_CASE_RECORDS,
     payload::{CovenantAction, OpportunityAction, PollAction, PoolAction},
+    region::Roster,
 };
 
 use crate::{
-    case::{Case, CaseBody, CaseKind, CaseRecord, Judgement, RegionView, Verdict},
+    case::{Case, CaseBody, CaseKind, CaseRecord, Judgement, Verdict},
     clock::Clock,
     covenant::Covenant,
     opportunity::Opportunity,
@@ -15,14 +16,15 @@ use crate::{
     poll::Poll,
     pool::Pool,
     refusal::Refusal,
+    region::RegionView,
     room,
     timeline::Timeline,
 };
 
 /// What every kind's machine does for [`fold`].
 pub(crate) trait Life<'a> {
-    /// Whether the opening record keeps the rules.
-    fn verify_opening(&self, region: &RegionView) -> Result<(), Refusal>;
+    /// Whether the opening record keeps the rules, with the region's roster as it was when the record was received.
+    fn verify_opening(&self, roster: &Roster) -> Result<(), Refusal>;
     /// Takes the other records, in canonical order, and answers for each in the same order.
     fn judge(&mut self, records: &[&'a CaseRecord]) -> Vec<Verdict>;
     /// The state word.
@@ -82,11 +84,12 @@ fn judged(
         .filter(|record| record.id != opening.id && record.payload.is_of_a_case())
         .collect();
     let (named, kind, mut life) = open(opening, region, now)?;
-    if named != region.region {
+    if named != region.region() {
         return None;
     }
-    let verdict = if region.members.contains(&opening.community) {
-        life.verify_opening(region)
+    let roster = &region.in_force_at(opening.received_at).roster;
+    let verdict = if roster.is_member(&opening.community) {
+        life.verify_opening(roster)
     } else {
         Err(Refusal::NotAMember { community: opening.community })
     };
@@ -106,7 +109,7 @@ fn open<'a>(
             (it.region, CaseKind::Covenant, Box::new(Covenant::new(opening, it, now)))
         }
         Payload::Opportunity(OpportunityAction::Publish(it)) => {
-            let prefix = region.ocid_prefix.clone();
+            let prefix = region.ocid_prefix().map(str::to_owned);
             (it.region, CaseKind::Opportunity, Box::new(Opportunity::new(opening, it, prefix, now)))
         }
         Payload::Pool(PoolAction::Open(it)) => {
@@ -125,7 +128,9 @@ fn open<'a>(
         | Payload::Tally(_)
         | Payload::Result(_)
         | Payload::Receipt(_)
-        | Payload::Evidence(_) => return None,
+        | Payload::Evidence(_)
+        | Payload::RegionEpoch(_)
+        | Payload::Affiliation(_) => return None,
     })
 }
 
@@ -140,7 +145,7 @@ fn sort_out<'a>(
     let refusal = |record: &CaseRecord| {
         if record.payload.opens_case() || record.references.first() != Some(&opening.id) {
             Some(Refusal::OtherCase { case: opening.id })
-        } else if !region.members.contains(&record.community) {
+        } else if !region.is_member(&record.community, record.received_at) {
             Some(Refusal::NotAMember { community: record.community })
         } else {
             None

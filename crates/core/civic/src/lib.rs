@@ -6,7 +6,7 @@
 //!                                               pool, poll)
 //! ```
 //!
-//! [`fold`] is a function of records, receipts, the region's members and `now`: the same at every replica, whatever
+//! [`fold`] is a function of records, receipts, the region's epochs and `now`: the same at every replica, whatever
 //! the order of arrival (ARCHITECTURE §6). Deadlines are judged by receipts alone. A record that breaks a rule is
 //! judged [`Verdict::Refused`] with a public reason; it never stops a fold.
 //!
@@ -20,6 +20,7 @@ pub mod opportunity;
 pub mod poll;
 pub mod pool;
 pub mod refusal;
+pub mod region;
 
 mod clock;
 mod fold;
@@ -28,10 +29,11 @@ mod order;
 mod room;
 mod timeline;
 
-pub use case::{Case, CaseBody, CaseKind, CaseRecord, Judgement, RegionView, Transition, Verdict};
+pub use case::{Case, CaseBody, CaseKind, CaseRecord, Judgement, Transition, Verdict};
 pub use clock::SETTLING_MILLIS;
 pub use fold::fold;
 pub use refusal::Refusal;
+pub use region::{EpochView, RegionView, Statement};
 pub use room::too_many;
 pub use timeline::item_id;
 

@@ -21,13 +21,14 @@ use record::{
         OpportunityAction,
         opportunity::{Publication, Release, Stage},
     },
+    region::Roster,
 };
 
 pub use refusal::Refusal;
 pub use view::{OpportunityView, SourceView};
 
 use crate::{
-    case::{CaseBody, CaseRecord, RegionView, Verdict},
+    case::{CaseBody, CaseRecord, Verdict},
     clock::Clock,
     fold::{Life, other_kind},
     instant::Written,
@@ -178,12 +179,12 @@ const fn word(stage: Stage) -> &'static str {
 }
 
 impl<'a> Life<'a> for Opportunity<'a> {
-    fn verify_opening(&self, region: &RegionView) -> Result<(), crate::Refusal> {
+    fn verify_opening(&self, _: &Roster) -> Result<(), crate::Refusal> {
         let release = &self.publication.release;
         if release.source.is_some() && release.ocid.is_empty() {
             return Err(Refusal::OcidMissing.into());
         }
-        Ok(verify_ocid(release, region.ocid_prefix.as_deref())?)
+        Ok(verify_ocid(release, self.ocid_prefix.as_deref())?)
     }
 
     fn judge(&mut self, records: &[&'a CaseRecord]) -> Vec<Verdict> {

@@ -26,6 +26,7 @@ use record::{
         ResultAction, TallyAction,
         poll::{Constituency, Counts, Declaration, PollOpening},
     },
+    region::Roster,
     time::DAY_MILLIS,
 };
 
@@ -33,7 +34,7 @@ pub use refusal::{Part, Refusal};
 pub use view::{PollSums, PollView, RootView, SELF_DECLARED, TallyView, declaration};
 
 use crate::{
-    case::{CaseBody, CaseRecord, RegionView, Verdict},
+    case::{CaseBody, CaseRecord, Verdict},
     clock::{Clock, SETTLING_MILLIS},
     count::{self, Tally, TallyContent},
     fold::Life,
@@ -100,7 +101,9 @@ impl<'a> Poll<'a> {
             | Payload::Pledge(_)
             | Payload::Roll(_)
             | Payload::Receipt(_)
-            | Payload::Evidence(_) => {
+            | Payload::Evidence(_)
+            | Payload::RegionEpoch(_)
+            | Payload::Affiliation(_) => {
                 Err(crate::Refusal::OtherKind { kind: record.payload.kind().package() })
             }
         }
@@ -309,8 +312,8 @@ impl<'a> Poll<'a> {
 }
 
 impl<'a> Life<'a> for Poll<'a> {
-    fn verify_opening(&self, region: &RegionView) -> Result<(), crate::Refusal> {
-        Ok(opening::verify(self.terms, self.opening.shown_at(), region)?)
+    fn verify_opening(&self, roster: &Roster) -> Result<(), crate::Refusal> {
+        Ok(opening::verify(self.terms, self.opening.shown_at(), roster)?)
     }
 
     fn judge(&mut self, records: &[&'a CaseRecord]) -> Vec<Verdict> {
@@ -327,7 +330,9 @@ impl<'a> Life<'a> for Poll<'a> {
             | Payload::Roll(_)
             | Payload::Poll(_)
             | Payload::Receipt(_)
-            | Payload::Evidence(_) => 2,
+            | Payload::Evidence(_)
+            | Payload::RegionEpoch(_)
+            | Payload::Affiliation(_) => 2,
         };
         let mut in_turn: Vec<(usize, &CaseRecord)> = records.iter().copied().enumerate().collect();
         in_turn.sort_by_key(|(place, record)| {

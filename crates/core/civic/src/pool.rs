@@ -28,6 +28,7 @@ use record::{
         PoolAction,
         pool::{LockRule, MAX_UNIT_BYTES, PoolOpening},
     },
+    region::Roster,
 };
 
 use pledges::{Cut, Pledges};
@@ -35,7 +36,7 @@ pub use refusal::Refusal;
 pub use view::{PledgeView, PoolView, closing_list};
 
 use crate::{
-    case::{CaseBody, CaseRecord, RegionView, Verdict},
+    case::{CaseBody, CaseRecord, Verdict},
     clock::Clock,
     fold::{Life, other_kind},
     timeline::Timeline,
@@ -111,7 +112,9 @@ impl<'a> Pool<'a> {
             | Payload::Tally(_)
             | Payload::Result(_)
             | Payload::Receipt(_)
-            | Payload::Evidence(_) => {
+            | Payload::Evidence(_)
+            | Payload::RegionEpoch(_)
+            | Payload::Affiliation(_) => {
                 Err(crate::Refusal::OtherKind { kind: record.payload.kind().package() })
             }
         }
@@ -268,7 +271,7 @@ impl<'a> Pool<'a> {
 }
 
 impl<'a> Life<'a> for Pool<'a> {
-    fn verify_opening(&self, _: &RegionView) -> Result<(), crate::Refusal> {
+    fn verify_opening(&self, _: &Roster) -> Result<(), crate::Refusal> {
         let PoolOpening { unit, threshold, closes_at, .. } = self.terms;
         let formed = unit.bytes().all(|b| b.is_ascii_alphanumeric() || b == b' ')
             && unit.trim() == unit

@@ -1,12 +1,11 @@
 //! Cases to test with: small ids, short times, one call a record.
 
-use std::collections::BTreeSet;
-
-use record::{CommunityId, Payload, RecordId, RegionId, UnixMillis};
+use record::{CommunityId, Payload, RecordId, RegionId, UnixMillis, region::Roster};
 
 use crate::{
-    case::{Case, CaseRecord, RegionView, Verdict},
+    case::{Case, CaseRecord, Verdict},
     fold,
+    region::RegionView,
 };
 
 pub(crate) fn community(n: u8) -> CommunityId {
@@ -26,8 +25,13 @@ pub(crate) const CASE: RecordId = RecordId::from_bytes([100; 32]);
 
 /// Communities 1 to 5 are members; any other is a stranger.
 pub(crate) fn region() -> RegionView {
-    let members: BTreeSet<CommunityId> = (1..=5).map(community).collect();
-    RegionView { region: REGION, members, ocid_prefix: Some("ocds-abc123".to_owned()) }
+    region_of(5)
+}
+
+/// Communities 1 to `n` are members; any other is a stranger.
+pub(crate) fn region_of(n: u8) -> RegionView {
+    let roster = Roster::new((1..=n).map(community).collect(), vec![], 1).unwrap();
+    RegionView::new(REGION, Some("ocds-abc123".to_owned()), roster)
 }
 
 /// An opening by this community, received at 1.

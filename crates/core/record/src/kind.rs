@@ -95,6 +95,8 @@ pub enum Known {
     Result,
     Receipt,
     Evidence,
+    RegionEpoch,
+    Affiliation,
 }
 
 impl Known {
@@ -114,6 +116,8 @@ impl Known {
         Self::Result,
         Self::Receipt,
         Self::Evidence,
+        Self::RegionEpoch,
+        Self::Affiliation,
     ];
 
     /// The protobuf package of the payload, which is the kind's name in headers.
@@ -134,6 +138,8 @@ impl Known {
             Self::Result => "folkmoot.record.result.v1",
             Self::Receipt => "folkmoot.record.receipt.v1",
             Self::Evidence => "folkmoot.record.evidence.v1",
+            Self::RegionEpoch => "folkmoot.record.region_epoch.v1",
+            Self::Affiliation => "folkmoot.record.affiliation.v1",
         }
     }
 
@@ -153,7 +159,9 @@ impl Known {
             | Self::Tally
             | Self::Result
             | Self::Receipt
-            | Self::Evidence => Durability::Decisive,
+            | Self::Evidence
+            | Self::RegionEpoch
+            | Self::Affiliation => Durability::Decisive,
         }
     }
 }

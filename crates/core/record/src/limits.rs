@@ -6,8 +6,8 @@
 use crate::{
     identity::{MAX_BUNDLE_BYTES, MAX_BUNDLE_RECORDS, MAX_OFFICERS},
     name::MAX_NAME_BYTES,
-    payload::pool::MAX_UNIT_BYTES,
-    region::{MAX_COORDINATORS, MAX_FOUNDERS},
+    payload::{affiliation::MAX_ADDRESSES, pool::MAX_UNIT_BYTES},
+    region::{MAX_CERTIFICATE_BYTES, MAX_MEMBERS, MAX_SEATS},
 };
 
 /// The largest header, in bytes: 16 references and texts of ids need under 1 KiB; tlog-tiles allow 65,535.
@@ -159,18 +159,32 @@ pub const TABLE: &[Limit] = &[
         400,
     ),
     limit(
-        "region.too_many_founders",
-        MAX_FOUNDERS as u64,
+        "region.too_many_members",
+        MAX_MEMBERS as u64,
         "communities",
         "a county of parishes",
         400,
     ),
     limit(
-        "region.too_many_coordinators",
-        MAX_COORDINATORS as u64,
-        "coordinators",
+        "region.too_many_seats",
+        MAX_SEATS as u64,
+        "coordinators or witnesses",
         "one cosignature line each leaves room in a note",
         400,
+    ),
+    limit(
+        "affiliation.too_many_addresses",
+        MAX_ADDRESSES as u64,
+        "addresses",
+        "a name, two numbers of each family, and as many of the mesh",
+        400,
+    ),
+    limit(
+        "region.certificate_too_large",
+        MAX_CERTIFICATE_BYTES as u64,
+        "bytes",
+        "twenty epochs of the largest region",
+        413,
     ),
     limit(
         "replication.batch_too_many",

@@ -20,6 +20,8 @@
 //! | `receipts_needed` | how many coordinators must have received a record before its time counts; 1 if left out |
 //! | `ocid_prefix` | the OCDS prefix of the region's own contracting processes; none if left out |
 //! | `coordinators`, `founders` | who they are, and `address`, where they were last seen |
+//! | `witnesses` | ids of communities whose cosignatures, with the coordinators', decide what of a forked log counts |
+//! | `refounds` | the id of a region that could not reach its majority and is continued by this one; left out otherwise |
 //!
 //! `ocid_prefix` is `ocds-` and six lower-case letters or digits, as the Open Contracting Partnership registered it for
 //! the region. With it, the ocid of an opportunity that a community writes itself begins with the prefix and a hyphen, or
@@ -30,12 +32,15 @@
 //! The region's id is the hash of everything but the addresses, which are hints. So no two replicas of one region judge
 //! by different prefixes: a charter that gains, loses or changes its prefix is the charter of another region.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use record::{
     CommunityId, Network, RegionId,
     name::Name,
-    region::{Charter, CharterError, OcidPrefix},
+    region::{Charter, CharterError, OcidPrefix, Roster, RosterError, VerifiedRegion},
 };
 use runtime::config::{self, ConfigError};
 use serde::Deserialize;
@@ -65,7 +70,7 @@ pub enum CharterFileError {
 }
 
 /// A community with the address at which it was last seen.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Seat {
     /// Which community.
     pub id: CommunityId,
@@ -84,6 +89,8 @@ pub struct CharterFile {
     pub coordinators: Vec<Seat>,
     /// The founders, in ascending order of id.
     pub founders: Vec<Seat>,
+    /// What a certificate told of the region since, if the community joined by one.
+    pub certified: Option<VerifiedRegion>,
 }
 
 #[derive(Deserialize)]
@@ -97,6 +104,9 @@ struct File {
     #[serde(default)]
     coordinators: Vec<Entry>,
     founders: Vec<Entry>,
+    #[serde(default)]
+    witnesses: Vec<String>,
+    refounds: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -127,23 +137,60 @@ impl CharterFile {
         let coordinators = seats(file.coordinators).map_err(value)?;
         let founders = seats(file.founders).map_err(value)?;
         let ocid_prefix = file.ocid_prefix.map(parse_ocid_prefix).transpose().map_err(value)?;
-        let mut charter = Charter::new(
-            network,
-            name,
-            founders.iter().map(|seat| seat.id).collect(),
-            coordinators.iter().map(|seat| seat.id).collect(),
-            file.receipts_needed,
-        )
-        .map_err(|source| CharterFileError::Charter { path: path.to_owned(), source })?;
+        let witnesses = file.witnesses.iter().map(|id| parse_id(id)).collect::<Result<Vec<_>, _>>();
+        let mut witnesses = witnesses.map_err(value)?;
+        witnesses.sort_unstable();
+        let ids = |seats: &[Seat]| seats.iter().map(|seat| seat.id).collect();
+        let roster = Roster::new(ids(&founders), ids(&coordinators), file.receipts_needed)
+            .and_then(|roster| roster.with_witnesses(witnesses));
+        let refused = |source: RosterError| CharterFileError::Charter {
+            path: path.to_owned(),
+            source: source.into(),
+        };
+        let mut charter = Charter::new(network, name, roster.map_err(refused)?);
         if let Some(prefix) = ocid_prefix {
             charter = charter.with_ocid_prefix(prefix);
         }
-        Ok(Self { region: charter.region_id(), charter, coordinators, founders })
+        if let Some(region) = file.refounds {
+            let region =
+                region.parse().map_err(|error: record::ids::IdError| value(error.to_string()));
+            charter = charter.refounding(region?);
+        }
+        let region = charter.region_id();
+        Ok(Self { region, charter, coordinators, founders, certified: None })
     }
 
-    /// Everybody whose log belongs here: founders and coordinators.
-    pub fn everybody(&self) -> impl Iterator<Item = CommunityId> + '_ {
-        self.founders.iter().chain(&self.coordinators).map(|seat| seat.id)
+    /// The charter that a certificate begins with, and what it tells of the region since.
+    #[must_use]
+    pub fn of_certificate(region: VerifiedRegion) -> Self {
+        let seat =
+            |id: &CommunityId| Seat { id: *id, address: region.address(id).map(str::to_owned) };
+        let roster = region.charter.roster();
+        Self {
+            charter: region.charter.clone(),
+            region: region.region,
+            coordinators: roster.coordinators().iter().map(seat).collect(),
+            founders: roster.members().iter().map(seat).collect(),
+            certified: Some(region),
+        }
+    }
+
+    /// Everybody of whom the charter, or the certificate, says that they belong here.
+    #[must_use]
+    pub fn everybody(&self) -> BTreeSet<CommunityId> {
+        let certified = self.certified.iter().flat_map(|region| &region.epochs);
+        let since = certified.flat_map(|epoch| epoch.roster.everybody());
+        self.charter.roster().everybody().chain(since).collect()
+    }
+
+    /// Where a community was last seen, as far as the charter or the certificate tells.
+    #[must_use]
+    pub fn address(&self, community: &CommunityId) -> Option<&str> {
+        let seats = self.coordinators.iter().chain(&self.founders);
+        let charter =
+            seats.filter(|seat| seat.id == *community).find_map(|it| it.address.as_deref());
+        let certified = self.certified.as_ref().and_then(|it| it.address(community));
+        certified.or(charter)
     }
 
     /// The network.
@@ -167,11 +214,14 @@ fn parse_ocid_prefix(text: String) -> Result<OcidPrefix, String> {
     })
 }
 
+fn parse_id(text: &str) -> Result<CommunityId, String> {
+    text.parse().map_err(|error: record::ids::IdError| error.to_string())
+}
+
 fn seats(entries: Vec<Entry>) -> Result<Vec<Seat>, String> {
     let mut seats = Vec::with_capacity(entries.len());
     for entry in entries {
-        let id = entry.id.parse().map_err(|error: record::ids::IdError| error.to_string())?;
-        seats.push(Seat { id, address: entry.address });
+        seats.push(Seat { id: parse_id(&entry.id)?, address: entry.address });
     }
     seats.sort_unstable_by_key(|seat| seat.id);
     Ok(seats)

@@ -7,6 +7,7 @@
 //! log.sqlite     public logs and the register; can be fetched back from peers
 //! ballots.sqlite people and ballots of a node; nowhere else
 //! clerk.sock     the clerk's socket of a node; 0600
+//! region         the certificate by which the community joined its region; public
 //! ```
 
 use std::{
@@ -23,6 +24,7 @@ use record::{
         OfficerKey, Officers, OfficersError, SpareDigest, SpareKey, TransportKey, WitnessKey,
     },
     name::Name,
+    region::{Certificate, VerifiedRegion},
 };
 use runtime::{
     exit::Exit,
@@ -154,6 +156,12 @@ impl DataFolder {
         self.root.join("clerk.sock")
     }
 
+    /// The certificate of the region, where the community joined by one.
+    #[must_use]
+    pub fn region_file(&self) -> PathBuf {
+        self.root.join("region")
+    }
+
     fn genesis_file(&self) -> PathBuf {
         self.root.join("genesis")
     }
@@ -244,6 +252,22 @@ impl DataFolder {
             mirror: SigningKey::from_bytes(mirror),
             witness: SigningKey::from_bytes(witness),
         })
+    }
+
+    /// The region as the certificate in this folder shows it, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`FolderError::Damaged`] if it does not hold.
+    pub fn certified_region(&self) -> Result<Option<VerifiedRegion>, FolderError> {
+        let path = self.region_file();
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(self.damaged(path, error.to_string())),
+        };
+        let verified = Certificate::decode(&bytes).and_then(|it| it.verify(None));
+        verified.map(Some).map_err(|error| self.damaged(path, error.to_string()))
     }
 
     fn damaged(&self, path: PathBuf, what: String) -> FolderError {

@@ -58,7 +58,9 @@ pub enum HelloError {
         community: CommunityId,
     },
     /// The region does not name it.
-    #[error("{community} is not in this region's charter")]
+    #[error(
+        "{community} is not in this region: neither in its charter nor in an epoch that is known here"
+    )]
     NotAdmitted {
         /// Who the other side is.
         community: CommunityId,
@@ -103,7 +105,7 @@ pub async fn hello(peer: &Peer) -> Result<v1::Frame, PeerError> {
         max_message_bytes: u32::try_from(limits::MAX_GRPC_MESSAGE_BYTES).unwrap_or(u32::MAX),
         max_batch_records: u32::try_from(limits::MAX_BATCH_RECORDS).unwrap_or(u32::MAX),
         build: concat!("folkmoot ", env!("CARGO_PKG_VERSION")).to_owned(),
-        region_epoch: 0,
+        region_epoch: peer.region().newest().number,
         region: peer.charter().region.as_bytes().to_vec(),
         time: peer.clock().now_millis(),
     };
@@ -139,7 +141,7 @@ pub fn verify_hello(
     if *identity.keys().transport().as_bytes() != connection_key.0 {
         return Err(HelloError::OtherKey { community });
     }
-    if !peer.charter().everybody().any(|it| it == community) {
+    if !peer.admitted().contains(&community) {
         return Err(HelloError::NotAdmitted { community });
     }
     let mirror = identity.keys().mirror();

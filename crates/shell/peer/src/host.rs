@@ -32,8 +32,8 @@ use self::health::GrpcHealth;
 use crate::{
     charter::{CharterFile, CharterFileError},
     config::Config,
-    dialler,
     folder::{DataFolder, FolderError},
+    linker,
     pages::{Problem, log_pages, operator_pages},
     peer::{Peer, PeerError, Role},
     services::add_services,
@@ -44,7 +44,7 @@ use crate::{
 pub enum HostError {
     /// No charter is configured.
     #[error(
-        "No charter is configured. Give one with --charter FILE, or set `charter` in the configuration."
+        "No charter is configured. Give one with --charter FILE, set `charter` in the configuration, or take the region's certificate with `join`."
     )]
     NoCharter,
     /// The charter file.
@@ -102,6 +102,24 @@ impl HostError {
     }
 }
 
+/// The charter that is configured, or the one of the certificate in the folder.
+///
+/// # Errors
+///
+/// [`HostError::NoCharter`] if there is neither.
+pub fn read_charter(folder: &DataFolder, config: &Config) -> Result<CharterFile, HostError> {
+    let certified = folder.certified_region()?;
+    match (&config.charter, certified) {
+        (None, None) => Err(HostError::NoCharter),
+        (None, Some(region)) => Ok(CharterFile::of_certificate(region)),
+        (Some(path), certified) => {
+            let charter = CharterFile::read(path)?;
+            let certified = certified.filter(|it| it.region == charter.region);
+            Ok(CharterFile { certified, ..charter })
+        }
+    }
+}
+
 /// How a process is started, beside its configuration.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Manner {
@@ -123,7 +141,6 @@ pub struct Host {
     /// Tasks of the program; those of the host are added by [`Host::serve`].
     pub tasks: Supervisor,
     config: Config,
-    role: Role,
     folder: DataFolder,
     lock: DirLock,
 }
@@ -135,14 +152,14 @@ impl Host {
     ///
     /// [`HostError`] says what is wrong and what to do; nothing was changed.
     pub async fn open(folder: DataFolder, config: Config, role: Role) -> Result<Self, HostError> {
-        let charter = CharterFile::read(config.charter.as_deref().ok_or(HostError::NoCharter)?)?;
+        let charter = read_charter(&folder, &config)?;
         let lock = folder.lock()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let metrics = Metrics::install()?;
         let peer = Peer::open(&folder, charter, role, clock).await?;
         let tasks = Supervisor::new(StopSignal::on_signals()?);
         let health = Health::starting(["ports", disk::PART], tasks.stop_signal());
-        Ok(Self { peer, health, metrics, tasks, config, role, folder, lock })
+        Ok(Self { peer, health, metrics, tasks, config, folder, lock })
     }
 
     /// The data folder.
@@ -224,12 +241,8 @@ impl Host {
             upkeep.await;
             Ok::<(), std::convert::Infallible>(())
         });
-        if self.role == Role::Node {
-            for seat in self.peer.charter().coordinators.clone() {
-                let linked = dialler::keep_linked(self.peer.clone(), seat);
-                self.tasks.spawn("stream to a coordinator", until(stop.clone(), linked));
-            }
-        }
+        let linked = linker::keep_linked_to_seats(self.peer.clone());
+        self.tasks.spawn("streams to coordinators", until(stop.clone(), linked));
     }
 
     fn app(

@@ -18,8 +18,10 @@ pub mod folder;
 pub mod frames;
 pub mod hello;
 pub mod host;
+pub mod linker;
 pub mod links;
 pub mod pages;
+pub mod region;
 pub mod services;
 pub mod stream;
 

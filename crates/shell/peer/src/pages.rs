@@ -8,7 +8,10 @@
 //! | `/log/<id>/<era>/payload/<index>` | 32 bytes of salt, then the payload; 410 once erased |
 //! | `/log/<id>/<era>/proof/<index>` | a tlog-proof to the newest checkpoint |
 //! | `/log/<id>/<era>/identity` | the identity bundle |
+//! | `/.well-known/folkmoot/region` | the region's newest epoch, and the certificate that shows it |
 //! | `/healthz`, `/readyz`, `/metrics` | for the operator |
+
+mod region;
 
 use axum::{
     Router,
@@ -37,7 +40,7 @@ const FOR_SECONDS: &str = "public, max-age=2";
 /// A payload may be erased, so nobody else is asked to keep it.
 const NOT_KEPT: &str = "no-cache";
 
-/// The pages of every log held.
+/// The pages of every log held, and of the region.
 pub fn log_pages(peer: Peer) -> Router {
     Router::new()
         .route("/log/{community}/{era}/checkpoint", get(checkpoint))
@@ -45,6 +48,7 @@ pub fn log_pages(peer: Peer) -> Router {
         .route("/log/{community}/{era}/payload/{index}", get(payload))
         .route("/log/{community}/{era}/proof/{index}", get(proof))
         .route("/log/{community}/{era}/tile/{*place}", get(tile))
+        .route("/.well-known/folkmoot/region", get(region::region))
         .with_state(peer)
 }
 

@@ -12,6 +12,7 @@ use record::{
     identity::{BundleRecord, IdentityAction, IdentityBundle, mirror_name},
     kind::Known,
     payload::ForkEvidence,
+    region::{CertifiedEpoch, EpochHash},
 };
 use replica::{Admission, ExchangeConfig, HeldLog, LogIdentity, SignedHead};
 use runtime::{clock::Clock, stop::StopSignal};
@@ -44,7 +45,7 @@ pub enum PeerError {
     },
     /// The charter does not name the community of this folder.
     #[error(
-        "The charter of {region} does not name {community}, which is the community in this data folder."
+        "The charter of {region} does not name {community}, which is the community in this data folder. If the region admitted it later, take the region's certificate with `join` first."
     )]
     NotInCharter {
         /// The region's name.
@@ -82,8 +83,10 @@ struct Shared {
     community: CommunityId,
     store: Store,
     clock: Arc<dyn Clock>,
+    role: Role,
     links: Links,
-    exchange: ExchangeConfig,
+    /// The filings behind every epoch, proved, with the hash of the newest.
+    certified: Mutex<Option<(EpochHash, Arc<Vec<CertifiedEpoch>>)>>,
     identities: Mutex<BTreeMap<LogName, Arc<LogIdentity>>>,
     /// Told when every stream is to end.
     ending: StopSignal,
@@ -115,10 +118,6 @@ impl Peer {
         let own = config.own.name;
         let store = Store::open(&folder.log_file(), config).await?;
         let (grown, _) = broadcast::channel(MAX_UNHEARD_GROWTHS);
-        let exchange = ExchangeConfig {
-            network: charter.network().clone(),
-            admitted: Admission::Only(Arc::new(charter.everybody().collect())),
-        };
         let peer = Self {
             shared: Arc::new(Shared {
                 keys,
@@ -126,8 +125,9 @@ impl Peer {
                 community,
                 store,
                 clock,
+                role,
                 links: Links::default(),
-                exchange,
+                certified: Mutex::default(),
                 identities: Mutex::default(),
                 ending: StopSignal::new(),
                 accused: Mutex::default(),
@@ -233,7 +233,21 @@ impl Peer {
     /// What a replication stream is opened with.
     #[must_use]
     pub fn exchange_config(&self) -> ExchangeConfig {
-        self.shared.exchange.clone()
+        ExchangeConfig {
+            network: self.network().clone(),
+            admitted: Admission::Only(Arc::new(self.admitted())),
+        }
+    }
+
+    /// The filings behind every epoch, proved, with the hash of the newest; kept because their proofs never change.
+    pub(crate) fn certified(&self) -> &Mutex<Option<(EpochHash, Arc<Vec<CertifiedEpoch>>)>> {
+        &self.shared.certified
+    }
+
+    /// Whether this is a node or a coordinator.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.shared.role
     }
 
     /// Tells of every log that grew, ready for a stream to offer.
@@ -439,7 +453,8 @@ fn check_charter(
         Role::Node => &charter.founders,
         Role::Coordinator => &charter.coordinators,
     };
-    if seats.iter().any(|seat| seat.id == community) {
+    // Whoever joined by a certificate may wait for its admission or seat.
+    if charter.certified.is_some() || seats.iter().any(|seat| seat.id == community) {
         return Ok(());
     }
     let region = charter.charter.name().as_str().to_owned();
@@ -461,13 +476,7 @@ fn store_config(
     };
     StoreConfig {
         network: charter.network().clone(),
-        region: RegionView {
-            region: charter.region,
-            members: charter.founders.iter().map(|seat| seat.id).collect(),
-            ocid_prefix: charter.ocid_prefix().map(ToString::to_string),
-        },
-        coordinators: charter.coordinators.iter().map(|seat| seat.id).collect(),
-        n_receipts: usize::try_from(charter.charter.receipts_needed()).unwrap_or(1),
+        region: RegionView::founded(&charter.charter),
         own: OwnLog {
             name: LogName { community, era: 0 },
             log_key: keys.log.clone(),

@@ -174,7 +174,7 @@ impl RegionService for Peer {
         _request: Request<GetRegionRequest>,
     ) -> Result<Response<GetRegionResponse>, Status> {
         let mut communities = Vec::new();
-        for community in self.charter().everybody() {
+        for community in self.region().everybody() {
             let described = self.describe(community).await.map_err(|error| status_of(&error))?;
             communities.push(described);
         }
@@ -183,6 +183,8 @@ impl RegionService for Peer {
             network: self.network().to_string(),
             name: self.charter().charter.name().as_str().to_owned(),
             communities,
+            epoch: self.region().newest().number,
+            epoch_hash: self.region().newest().hash.to_string(),
         }))
     }
 
@@ -304,7 +306,7 @@ impl Peer {
         Ok(v1::Community {
             id: community.to_string(),
             name: identity.map(|it| it.name().as_str().to_owned()).unwrap_or_default(),
-            coordinator: self.charter().coordinators.iter().any(|seat| seat.id == community),
+            coordinator: self.region().newest().roster.is_coordinator(&community),
             era: 0,
             size,
             checkpoint,
@@ -312,14 +314,14 @@ impl Peer {
         })
     }
 
-    /// Every community of the region as others see it, founders first.
+    /// Every community of the region as others see it, in ascending order.
     ///
     /// # Errors
     ///
     /// [`StoreError`] if the disk fails.
     pub async fn communities(&self) -> Result<Vec<v1::Community>, StoreError> {
         let mut communities = Vec::new();
-        for community in self.charter().everybody() {
+        for community in self.region().everybody() {
             communities.push(self.describe(community).await?);
         }
         Ok(communities)

@@ -62,6 +62,9 @@ pub enum StreamEnd {
     /// The other side sends and never reads.
     #[error("the other side does not read what it asked for")]
     NotReading,
+    /// The region has another epoch: who is admitted may have changed.
+    #[error("the region has changed; the stream begins anew")]
+    RegionChanged,
     /// This process is stopping.
     #[error("this side is stopping")]
     Stopping,
@@ -88,7 +91,7 @@ impl StreamEnd {
                 Status::failed_precondition(format!("{reason}: {detail}"))
             }
             Self::NotReading => Status::resource_exhausted(self.to_string()),
-            Self::Stopping => Status::unavailable(self.to_string()),
+            Self::Stopping | Self::RegionChanged => Status::unavailable(self.to_string()),
             // What failed here is ours to know.
             Self::Here(_) => Status::unavailable("this side cannot go on; try again later"),
         }
@@ -111,6 +114,9 @@ pub async fn run(
     note_region(peer, remote);
     // Before the heads are read, so that no growth falls between.
     let mut grown = peer.grown();
+    let mut region = peer.store().region();
+    region.mark_unchanged();
+    let admitted = peer.admitted();
     let held = peer.held_logs().await?;
     let (exchange, first) = Exchange::new(peer.exchange_config(), held);
     // At most one for each load and batch under way, which the exchange's credit bounds.
@@ -136,6 +142,11 @@ pub async fn run(
                 }
             }
             () = peer.streams_ending() => return Err(StreamEnd::Stopping),
+            Ok(()) = region.changed() => {
+                if peer.admitted() != admitted {
+                    return Err(StreamEnd::RegionChanged);
+                }
+            }
             Some(answer) = answered.recv() => stream.on_answer(answer).await?,
             growth = grown.recv() => stream.on_growth(growth).await?,
             frame = frames.next() => match frame {

@@ -13,6 +13,7 @@ use ed25519_dalek::SigningKey;
 use record::{
     CommunityId, Header, LogName, Network, RegionId, UnixMillis, VerifiedRecord,
     commitment::{Commitment, Salt},
+    region::Roster,
     verified::{Content, ExpectedPlace, verify},
 };
 use runtime::clock::SystemClock;
@@ -169,13 +170,11 @@ fn rate(n_records: usize, started: Instant) -> f64 {
 fn config() -> StoreConfig {
     StoreConfig {
         network: network(),
-        region: RegionView {
-            region: RegionId::from_bytes([200; 32]),
-            members: std::iter::once(log().community).collect(),
-            ocid_prefix: None,
-        },
-        coordinators: Vec::new(),
-        n_receipts: 1,
+        region: RegionView::new(
+            RegionId::from_bytes([200; 32]),
+            None,
+            Roster::new(vec![log().community], Vec::new(), 1).unwrap(),
+        ),
         own: OwnLog {
             name: LogName { community: CommunityId::from_bytes([2; 32]), era: 0 },
             log_key: SigningKey::from_bytes(&[2; 32]),

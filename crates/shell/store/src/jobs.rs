@@ -1,5 +1,6 @@
 //! What the writer is asked to do, how it answers, and how much may wait.
 
+use civic::RegionView;
 use record::{
     LogName,
     limits::{MAX_DRAFTS, MAX_HEADER_BYTES},
@@ -60,11 +61,12 @@ impl Job {
     }
 
     /// Whether nobody waits for it: cosignatures, and at a node the receipts of a coordinator.
-    pub(crate) fn can_wait(&self, config: &StoreConfig) -> bool {
+    pub(crate) fn can_wait(&self, config: &StoreConfig, region: &RegionView) -> bool {
         match self {
             Self::Cosigned { .. } => true,
             Self::Accept { incoming, .. } => {
-                config.own.mirror.is_none() && config.coordinators.contains(&incoming.log.community)
+                let author = &incoming.log.community;
+                config.own.mirror.is_none() && region.newest().roster.is_coordinator(author)
             }
             Self::Append { .. }
             | Self::SetIdentity { .. }

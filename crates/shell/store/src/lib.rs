@@ -23,6 +23,7 @@ mod proofs;
 mod read;
 mod read_register;
 mod receipts;
+mod region;
 mod register;
 mod rows;
 mod transaction;
@@ -36,7 +37,7 @@ use std::{
 
 use civic::RegionView;
 use ed25519_dalek::SigningKey;
-use record::{CommunityId, LogName, Network};
+use record::{LogName, Network};
 use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
 use tlog::KeyName;
 use tokio::sync::{Semaphore, broadcast, mpsc, watch};
@@ -56,12 +57,8 @@ pub use writer::Commit;
 pub struct StoreConfig {
     /// The network of every log here.
     pub network: Network,
-    /// The region whose register is kept.
+    /// The region whose register is kept, as it was founded.
     pub region: RegionView,
-    /// Coordinators whose receipts count.
-    pub coordinators: Vec<CommunityId>,
-    /// How many distinct coordinators' receipts a deadline needs.
-    pub n_receipts: usize,
     /// The log that this process writes.
     pub own: OwnLog,
     /// The one source of time.
@@ -119,6 +116,7 @@ pub struct Store {
     read: SqlitePool,
     commits: broadcast::Sender<Arc<Commit>>,
     fault: watch::Receiver<Option<StoreError>>,
+    region: watch::Receiver<Arc<RegionView>>,
     /// The numbers of the logs that batches were read from.
     numbers: Arc<Mutex<BTreeMap<LogName, i64>>>,
     config: Arc<StoreConfig>,
@@ -165,9 +163,11 @@ impl Store {
         let (jobs, waiting) = mpsc::channel(MAX_WAITING_JOBS);
         let room = Arc::new(Semaphore::new(jobs::MAX_WAITING_BYTES));
         let last_item = read::feed_end(&read).await?;
-        let files = writer::Files { write, read: read.clone(), last_item };
-        let writer::Told { commits, fault } = writer::start(files, Arc::clone(&config), waiting);
-        Ok(Self { jobs, room, read, commits, fault, numbers: Arc::default(), config })
+        let now = Arc::new(region::read(&read, &config.region).await?);
+        let files = writer::Files { write, read: read.clone(), last_item, region: now };
+        let writer::Told { commits, fault, region } =
+            writer::start(files, Arc::clone(&config), waiting);
+        Ok(Self { jobs, room, read, commits, fault, region, numbers: Arc::default(), config })
     }
 
     /// Tells of every commit from now on. Whoever falls behind is told so, and reads everything anew.
@@ -180,6 +180,12 @@ impl Store {
     #[must_use]
     pub fn fault(&self) -> watch::Receiver<Option<StoreError>> {
         self.fault.clone()
+    }
+
+    /// The region as the records here tell it, whenever that changes.
+    #[must_use]
+    pub fn region(&self) -> watch::Receiver<Arc<RegionView>> {
+        self.region.clone()
     }
 
     /// What the store was opened with.

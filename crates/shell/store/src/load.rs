@@ -1,14 +1,17 @@
 //! The records of a case with their receipts, ready to be folded.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use civic::{Case, CaseRecord};
+use civic::{Case, CaseRecord, RegionView};
 use data_encoding::HEXUPPER;
-use record::{ItemId, RecordId, UnixMillis};
+use record::{CommunityId, ItemId, RecordId, UnixMillis};
 use sqlx::sqlite::SqliteRow;
 
 use crate::{
-    Store, StoreConfig,
+    Store,
     accept::stored_header,
     error::StoreError,
     rows,
@@ -45,11 +48,12 @@ impl Store {
     pub async fn fold(&self, id: RecordId) -> Result<Option<Case>, StoreError> {
         let Some(row) = self.case(id).await? else { return Ok(None) };
         let now = UnixMillis(self.config().clock.now_millis());
-        let (sql, coordinators) = question(self.config(), "?");
-        let values = coordinators.chain([row.case_no.into()]);
+        let region = Arc::clone(&self.region.borrow());
+        let (sql, coordinators) = question(&region, "?");
+        let values = coordinators.into_iter().chain([row.case_no.into()]);
         let stored = transaction::read(&mut *self.reader().await?, &sql, values).await?;
-        let loaded = read_case(self.config(), &stored)?;
-        Ok(civic::fold(&loaded.records, &self.config().region, now))
+        let loaded = read_case(&region, &stored)?;
+        Ok(civic::fold(&loaded.records, &region, now))
     }
 }
 
@@ -69,23 +73,22 @@ const LOWEST: &str = "(SELECT MIN(case_no) FROM dirty)";
 /// The touched case of the lowest number; `None` once there is none.
 pub(crate) async fn next_touched(
     tx: &mut Transaction<'_>,
-    config: &StoreConfig,
+    region: &RegionView,
 ) -> Result<Option<Touched>, StoreError> {
     let next = format!(
         "SELECT {LOWEST}, EXISTS (SELECT 1 FROM dirty LIMIT 1 OFFSET 1), (
            SELECT group_concat(hex(id), '') FROM items WHERE case_no = {LOWEST}
          )"
     );
-    let (records, coordinators) = question(config, LOWEST);
-    let [next, stored] =
-        tx.read_each([(&next, Vec::new()), (&records, coordinators.collect())]).await?;
+    let (records, coordinators) = question(region, LOWEST);
+    let [next, stored] = tx.read_each([(&next, Vec::new()), (&records, coordinators)]).await?;
     let Some(next) = next.first() else { return Ok(None) };
     let Some(case_no) = rows::column(next, 0)? else { return Ok(None) };
     let told: Option<&str> = rows::column(next, 2)?;
     Ok(Some(Touched {
         case_no,
         has_next: rows::column(next, 1)?,
-        loaded: read_case(config, &stored)?,
+        loaded: read_case(region, &stored)?,
         told: read_ids(told.unwrap_or_default())
             .ok_or(StoreError::Damaged { what: "the ids of items" })?,
     }))
@@ -104,30 +107,28 @@ fn read_ids(hex: &str) -> Option<BTreeSet<ItemId>> {
 /// Reads a case as this transaction has it.
 pub(crate) async fn case(
     tx: &mut Transaction<'_>,
-    config: &StoreConfig,
+    region: &RegionView,
     case_no: i64,
 ) -> Result<Loaded, StoreError> {
-    let (sql, coordinators) = question(config, "?");
-    read_case(config, &tx.read(&sql, coordinators.chain([case_no.into()])).await?)
+    let (sql, coordinators) = question(region, "?");
+    read_case(region, &tx.read(&sql, coordinators.into_iter().chain([case_no.into()])).await?)
 }
 
 /// Columns before those of the coordinators.
 const N_FIXED_COLUMNS: usize = 5;
 
-/// The statement that gives a case: its records in order with what was noted of them and, for each coordinator, the
-/// time of its first receipt that covers the record.
+/// The statement that gives a case: its records in order with what was noted of them and, for each coordinator that was
+/// ever seated, the time of its first receipt that covers the record.
 ///
 /// `case_no` is the expression that numbers the case. The values are the coordinators; what it needs comes after them.
-fn question<'a>(
-    config: &'a StoreConfig,
-    case_no: &str,
-) -> (String, impl Iterator<Item = Value> + 'a) {
+fn question(region: &RegionView, case_no: &str) -> (String, Vec<Value>) {
+    let coordinators = region.coordinators();
     let received = ", (
       SELECT first.received_at FROM receipts AS first
       WHERE first.community = l.community AND first.era = l.era AND first.coordinator = ?
         AND (c.place & 1099511627775) < first.size ORDER BY first.size LIMIT 1
     )"
-    .repeat(config.coordinators.len());
+    .repeat(coordinators.len());
     let sql = format!(
         "SELECT r.place, r.header, r.payload, f.reason, f.detail{received}
          FROM case_records AS c
@@ -135,11 +136,12 @@ fn question<'a>(
          LEFT JOIN refusals AS f ON f.place = c.place
          WHERE c.case_no = {case_no} ORDER BY c.place"
     );
-    (sql, config.coordinators.iter().map(|it| Value::from(it.as_bytes())))
+    (sql, coordinators.iter().map(|it| Value::from(it.as_bytes())).collect())
 }
 
-fn read_case(config: &StoreConfig, stored: &[SqliteRow]) -> Result<Loaded, StoreError> {
+fn read_case(region: &RegionView, stored: &[SqliteRow]) -> Result<Loaded, StoreError> {
     let mut loaded = Loaded::default();
+    let coordinators = region.coordinators();
     for row in stored {
         let place: i64 = rows::column(row, 0)?;
         let header: &[u8] = rows::column(row, 1)?;
@@ -147,8 +149,8 @@ fn read_case(config: &StoreConfig, stored: &[SqliteRow]) -> Result<Loaded, Store
         if let (Some(reason), Some(detail)) = (rows::column(row, 3)?, rows::column(row, 4)?) {
             loaded.refusals.insert(place, (reason, detail));
         }
-        let record =
-            read_case_record(header, payload.unwrap_or_default(), received_at(config, row)?)?;
+        let received_at = region.received_at(receipts(&coordinators, row)?);
+        let record = read_case_record(header, payload.unwrap_or_default(), received_at)?;
         loaded.by_id.insert(record.id, loaded.records.len());
         loaded.places.push(place);
         loaded.records.push(record);
@@ -156,16 +158,17 @@ fn read_case(config: &StoreConfig, stored: &[SqliteRow]) -> Result<Loaded, Store
     Ok(loaded)
 }
 
-/// When the k-th coordinator had received a record: the k-th earliest of the distinct seated coordinators' first
-/// receipts that cover it (ARCHITECTURE §6).
-fn received_at(config: &StoreConfig, row: &SqliteRow) -> Result<Option<UnixMillis>, StoreError> {
-    let columns = (0..config.coordinators.len()).map(|number| N_FIXED_COLUMNS + number);
-    let times: Vec<Option<i64>> =
-        columns.map(|column| rows::column(row, column)).collect::<Result<_, _>>()?;
-    let mut times: Vec<i64> = times.into_iter().flatten().collect();
-    times.sort_unstable();
-    let kth = config.n_receipts.checked_sub(1).and_then(|index| times.get(index));
-    Ok(kth.map(|at| UnixMillis(at.unsigned_abs())))
+/// The first receipt of a record by each coordinator that has one.
+fn receipts(
+    coordinators: &BTreeSet<CommunityId>,
+    row: &SqliteRow,
+) -> Result<Vec<(CommunityId, UnixMillis)>, StoreError> {
+    let mut receipts = Vec::with_capacity(coordinators.len());
+    for (column, coordinator) in (N_FIXED_COLUMNS..).zip(coordinators) {
+        let at: Option<i64> = rows::column(row, column)?;
+        receipts.extend(at.map(|at| (*coordinator, UnixMillis(at.unsigned_abs()))));
+    }
+    Ok(receipts)
 }
 
 fn read_case_record(

@@ -11,6 +11,7 @@ use crate::{
     append::{self, Draft},
     error::StoreError,
     logs::{MAX_LOG_RECORDS, place_of},
+    region::DIRTY,
     rows,
     transaction::Value,
     writer::Scope,
@@ -43,15 +44,14 @@ pub(crate) async fn file(scope: &mut Scope<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Takes a receipt into account, if its author's receipts count.
+/// Takes a receipt into account. One of a coordinator that is not seated is kept: it may be seated by an epoch that is
+/// still to come.
 pub(crate) async fn note(
     scope: &mut Scope<'_>,
     coordinator: CommunityId,
     receipt: &Receipt,
 ) -> Result<(), StoreError> {
-    if !scope.config.coordinators.contains(&coordinator) {
-        return Ok(());
-    }
+    let was_ever_seated = scope.region.coordinators().contains(&coordinator);
     for head in &receipt.heads {
         let log = LogName { community: head.community, era: head.era };
         // A log longer than a file can hold is covered as far as it goes.
@@ -59,7 +59,7 @@ pub(crate) async fn note(
         let entry =
             Entry { coordinator, log, size, at: rows::to_i64_at_most(receipt.received_at.0) };
         keep(scope, &entry).await?;
-        mark_dirty(scope, &entry).await?;
+        mark_dirty(scope, &entry, was_ever_seated).await?;
     }
     Ok(())
 }
@@ -105,18 +105,27 @@ async fn keep(scope: &mut Scope<'_>, entry: &Entry) -> Result<(), StoreError> {
     scope.tx.write(sql, entry.row().into_iter().chain(entry.row())).await
 }
 
-/// If the statement before kept the receipt, cases with a record whose time it changes must be folded anew: those beyond the next
-/// smaller receipt.
-async fn mark_dirty(scope: &mut Scope<'_>, entry: &Entry) -> Result<(), StoreError> {
+/// If the statement before kept the receipt, cases with a record whose time it changes must be folded anew: those beyond
+/// the next smaller receipt. So must the region, if what was said about it is among them.
+async fn mark_dirty(
+    scope: &mut Scope<'_>,
+    entry: &Entry,
+    was_ever_seated: bool,
+) -> Result<(), StoreError> {
     let Some(tail) = scope.tails.get(&mut scope.tx, entry.log).await? else { return Ok(()) };
     let log_no = tail.row.log_no;
     let (start, end) = (place_of(log_no, 0)?, place_of(log_no, entry.size.unsigned_abs())?);
-    let sql = "INSERT OR IGNORE INTO dirty SELECT case_no FROM case_records
-               WHERE ? + COALESCE((
-                 SELECT MAX(size) FROM receipts
-                 WHERE community = ? AND era = ? AND coordinator = ? AND size < ?
-               ), 0) <= place AND place < ? AND 0 < changes()";
-    let values = [start.into()].into_iter().chain(entry.key()).chain([end.into()]);
+    let range = "WHERE ? + COALESCE((
+                   SELECT MAX(size) FROM receipts
+                   WHERE community = ? AND era = ? AND coordinator = ? AND size < ?
+                 ), 0) <= place AND place < ? AND 0 < changes()";
+    let values = || [start.into()].into_iter().chain(entry.key()).chain([end.into()]);
     scope.group.may_be_dirty = true;
-    scope.tx.write(sql, values).await
+    // One statement, so that both parts see what the one before changed.
+    let sql = format!("INSERT OR IGNORE INTO dirty SELECT {DIRTY} FROM statements {range}");
+    if !was_ever_seated {
+        return scope.tx.write(&sql, values()).await;
+    }
+    let sql = format!("{sql} UNION SELECT case_no FROM case_records {range}");
+    scope.tx.write(&sql, values().chain(values())).await
 }

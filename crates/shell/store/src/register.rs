@@ -16,7 +16,7 @@ use crate::{
     load::{self, Loaded, Touched},
     logs::{place_of, split_place},
     read::{FeedEnd, FeedItem, Position},
-    receipts, rows,
+    receipts, region, rows,
     writer::{MAX_CARRIED_ITEMS, Scope},
 };
 
@@ -41,6 +41,8 @@ pub(crate) async fn note(
         Payload::Text(_) | Payload::Notice(_) => note_words(scope, place, record.id()).await,
         Payload::Roll(roll) => note_roll(scope, place, header.community, roll).await,
         Payload::Receipt(receipt) => receipts::note(scope, header.community, receipt).await,
+        Payload::RegionEpoch(_) => region::note(scope, place).await,
+        Payload::Affiliation(_) => region::note_affiliation(scope, place, header.community).await,
         Payload::Evidence(_) => Ok(()),
         Payload::Covenant(_)
         | Payload::Opportunity(_)
@@ -176,11 +178,15 @@ pub(crate) async fn refold(scope: &mut Scope<'_>, last: FeedEnd) -> Result<FeedE
     let first = FeedEnd { seq: last.seq + 1, position };
     let mut has_next = true;
     while has_next {
-        let Some(touched) = load::next_touched(&mut scope.tx, scope.config).await? else { break };
+        let Some(touched) = load::next_touched(&mut scope.tx, scope.region).await? else { break };
         let Touched { case_no, loaded, told, .. } = touched;
+        if case_no == region::DIRTY {
+            region::refold(scope).await?;
+            continue;
+        }
         has_next = touched.has_next;
         scope.tx.write("DELETE FROM dirty WHERE case_no = ?", [case_no.into()]).await?;
-        let Some(case) = civic::fold(&loaded.records, &scope.config.region, scope.now) else {
+        let Some(case) = civic::fold(&loaded.records, scope.region, scope.now) else {
             continue;
         };
         write_case(scope, case_no, &case).await?;
@@ -219,8 +225,8 @@ pub(crate) async fn must_count(
         }
     }
     for (case_no, records) in of_cases {
-        let loaded = load::case(&mut scope.tx, scope.config, case_no).await?;
-        let case = civic::fold(&loaded.records, &scope.config.region, scope.now);
+        let loaded = load::case(&mut scope.tx, scope.region, case_no).await?;
+        let case = civic::fold(&loaded.records, scope.region, scope.now);
         records.into_iter().try_for_each(|record| judge(case.as_ref(), record))?;
     }
     Ok(())

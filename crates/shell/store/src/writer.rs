@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use civic::RegionView;
 use record::{LogName, UnixMillis};
 use sqlx::{Connection as _, SqliteConnection, SqlitePool};
 use tlog::Hash;
@@ -76,6 +77,8 @@ pub(crate) struct Group {
 pub(crate) struct Scope<'a> {
     pub(crate) tx: Transaction<'a>,
     pub(crate) config: &'a StoreConfig,
+    /// The region as the records here tell it.
+    pub(crate) region: &'a mut Arc<RegionView>,
     pub(crate) tails: &'a mut Tails,
     pub(crate) group: &'a mut Group,
     /// The time of this group; never earlier than that of the group before.
@@ -86,6 +89,8 @@ struct Writer {
     file: WriteFile,
     read: SqlitePool,
     config: Arc<StoreConfig>,
+    region: Arc<RegionView>,
+    region_told: watch::Sender<Arc<RegionView>>,
     tails: Tails,
     commits: broadcast::Sender<Arc<Commit>>,
     fault: watch::Sender<Option<StoreError>>,
@@ -101,23 +106,29 @@ pub(crate) struct Files {
     pub(crate) read: SqlitePool,
     /// The end of the feed in them.
     pub(crate) last_item: FeedEnd,
+    /// The region as they tell it.
+    pub(crate) region: Arc<RegionView>,
 }
 
 /// Where the writer tells how its transactions ended.
 pub(crate) struct Told {
     pub(crate) commits: broadcast::Sender<Arc<Commit>>,
     pub(crate) fault: watch::Receiver<Option<StoreError>>,
+    pub(crate) region: watch::Receiver<Arc<RegionView>>,
 }
 
 /// Starts the writer, which ends when it is told to close, or when the last [`crate::Store`] is dropped.
 pub(crate) fn start(files: Files, config: Arc<StoreConfig>, jobs: mpsc::Receiver<Waiting>) -> Told {
     let (commits, _) = broadcast::channel(MAX_UNHEARD_COMMITS);
     let (fault, told) = watch::channel(None);
-    let Files { write, read, last_item } = files;
+    let Files { write, read, last_item, region } = files;
+    let (region_told, region_now) = watch::channel(Arc::clone(&region));
     let writer = Writer {
         file: write,
         read,
         config,
+        region,
+        region_told,
         tails: Tails::default(),
         commits: commits.clone(),
         fault,
@@ -125,7 +136,7 @@ pub(crate) fn start(files: Files, config: Arc<StoreConfig>, jobs: mpsc::Receiver
         last_item,
     };
     tokio::spawn(writer.run(jobs));
-    Told { commits, fault: told }
+    Told { commits, fault: told, region: region_now }
 }
 
 /// Jobs that are committed together, and the room they take of what may wait.
@@ -179,7 +190,7 @@ impl Writer {
         let mut is_hurried = false;
         let mut next = Some(first);
         while let Some(waiting) = next {
-            is_hurried |= !waiting.job.can_wait(&self.config);
+            is_hurried |= !waiting.job.can_wait(&self.config, &self.region);
             match waiting {
                 // What was asked before is still done; nothing more is taken.
                 Waiting { job: Job::Close { reply }, .. } => {
@@ -241,6 +252,13 @@ impl Writer {
         self.tails.bound();
     }
 
+    fn tell_region(&mut self, region: Arc<RegionView>) {
+        if !Arc::ptr_eq(&self.region, &region) {
+            self.region = Arc::clone(&region);
+            self.region_told.send_replace(region);
+        }
+    }
+
     fn tell_fault(&self, met: Option<&StoreError>) {
         self.fault.send_if_modified(|told| {
             let is_news = told.is_some() || met.is_some();
@@ -258,9 +276,12 @@ impl Writer {
         let started = std::time::Instant::now();
         let now = UnixMillis(self.config.clock.now_millis()).max(self.last_instant);
         let mut group = Group::default();
+        // Kept only once it is committed.
+        let mut region = Arc::clone(&self.region);
         let mut scope = Scope {
             tx: Transaction::begin(db),
             config: &self.config,
+            region: &mut region,
             tails: &mut self.tails,
             group: &mut group,
             now,
@@ -275,6 +296,7 @@ impl Writer {
         scope.tx.attempt("committing records");
         let heads = logs::write_changed(&mut scope).await?;
         let last = scope.tx.commit(register::NEXT_DEADLINE).await?;
+        self.tell_region(region);
         self.last_item = last_item;
         self.last_instant = now.max(last_item.position.instant);
         let next_deadline = register::read_deadline(&last)?;

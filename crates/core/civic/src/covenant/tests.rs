@@ -148,8 +148,7 @@ fn a_partys_first_answer_stands() {
 fn a_covenant_has_two_to_64_parties() {
     assert_eq!(opening_verdict(proposal(&[1])), "covenant.too_few_parties");
     assert_eq!(opening_verdict(proposal(&[1, 2])), "counts");
-    let mut region = crate::samples::region();
-    region.members.extend((1..=65).map(crate::samples::community));
+    let region = crate::samples::region_of(65);
     let of = |n: u8| {
         let records = proposed(proposal(&(1..=n).collect::<Vec<_>>()), &[]);
         crate::fold(&records, &region, UnixMillis(HOUR)).unwrap()

@@ -4,19 +4,19 @@ use record::{
     UnixMillis,
     limits::MAX_POLL_OPTIONS,
     payload::poll::{Method, PollOpening},
+    region::Roster,
 };
 
 use super::Refusal;
-use crate::case::RegionView;
 
 /// Checks an opening that was received at `opened_at`.
 pub(super) fn verify(
     poll: &PollOpening,
     opened_at: UnixMillis,
-    region: &RegionView,
+    roster: &Roster,
 ) -> Result<(), Refusal> {
     verify_options(poll)?;
-    verify_electorate(poll, region)?;
+    verify_electorate(poll, roster)?;
     verify_times(poll, opened_at)?;
     verify_numbers(poll)
 }
@@ -31,13 +31,13 @@ fn verify_options(poll: &PollOpening) -> Result<(), Refusal> {
     if allowed { Ok(()) } else { Err(Refusal::NOptions { n_options }) }
 }
 
-fn verify_electorate(poll: &PollOpening, region: &RegionView) -> Result<(), Refusal> {
+fn verify_electorate(poll: &PollOpening, roster: &Roster) -> Result<(), Refusal> {
     let electorate = &poll.electorate;
     if electorate.is_empty() || !electorate.is_sorted_by(|one, next| one.community < next.community)
     {
         return Err(Refusal::ElectorateUnordered);
     }
-    if let Some(stranger) = electorate.iter().find(|it| !region.members.contains(&it.community)) {
+    if let Some(stranger) = electorate.iter().find(|it| !roster.is_member(&it.community)) {
         return Err(Refusal::ElectorateNotMembers { community: stranger.community });
     }
     if let Some(empty) = electorate.iter().find(|it| it.roll.n_on_roll == 0) {

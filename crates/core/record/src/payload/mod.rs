@@ -3,6 +3,7 @@
 //! Every payload but an opening is about a case that exists: its header's first reference is the case's opening record.
 //! Decisive payloads hold integers, ids and hashes only. Words stand in [`Text`] and [`Notice`], which may be erased.
 
+pub mod affiliation;
 pub mod covenant;
 pub mod evidence;
 pub mod opportunity;
@@ -11,6 +12,7 @@ pub mod pool;
 pub mod receipt;
 pub mod words;
 
+pub use affiliation::Affiliation;
 pub use covenant::CovenantAction;
 pub use evidence::ForkEvidence;
 pub use opportunity::OpportunityAction;
@@ -19,7 +21,7 @@ pub use pool::{PledgeAction, PoolAction};
 pub use receipt::Receipt;
 pub use words::{Notice, Text};
 
-use crate::kind::Known;
+use crate::{kind::Known, region::RegionAction};
 
 /// The payload of a record whose kind is known and whose bytes hold nothing unknown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub enum Payload {
     Result(ResultAction),
     Receipt(Receipt),
     Evidence(ForkEvidence),
+    RegionEpoch(RegionAction),
+    Affiliation(Affiliation),
 }
 
 impl Payload {
@@ -56,6 +60,8 @@ impl Payload {
             Self::Result(_) => Known::Result,
             Self::Receipt(_) => Known::Receipt,
             Self::Evidence(_) => Known::Evidence,
+            Self::RegionEpoch(_) => Known::RegionEpoch,
+            Self::Affiliation(_) => Known::Affiliation,
         }
     }
 
@@ -86,7 +92,9 @@ impl Payload {
             | Self::Notice(_)
             | Self::Roll(_)
             | Self::Receipt(_)
-            | Self::Evidence(_) => false,
+            | Self::Evidence(_)
+            | Self::RegionEpoch(_)
+            | Self::Affiliation(_) => false,
         }
     }
 }

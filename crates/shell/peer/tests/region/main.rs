@@ -11,5 +11,6 @@ mod batches;
 mod forks;
 mod hellos;
 mod pages;
+mod regions;
 mod travel;
 mod world;

@@ -11,5 +11,6 @@ mod accepting;
 mod appending;
 mod durability;
 mod guards;
+mod regions;
 mod register;
 mod world;

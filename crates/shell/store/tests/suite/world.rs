@@ -1,6 +1,6 @@
 //! Small regions: members 1 to 5, coordinators 101 and 102, each with a store of its own.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, ops::RangeInclusive, path::Path, sync::Arc};
 
 use civic::RegionView;
 use ed25519_dalek::SigningKey;
@@ -12,6 +12,7 @@ use record::{
         PledgeAction, PoolAction,
         pool::{LockRule, PoolOpening},
     },
+    region::Roster,
     verified::{ExpectedPlace, verify},
 };
 use runtime::clock::ManualClock;
@@ -65,16 +66,16 @@ pub(crate) fn config(n: u8, clock: &Arc<ManualClock>) -> StoreConfig {
     let mirror = || Mirror { name: mirror_name(n), key: mirror_key(n) };
     StoreConfig {
         network: network(),
-        region: RegionView {
-            region: region(),
-            members: (1..=5).map(community).collect(),
-            ocid_prefix: None,
-        },
-        coordinators: vec![community(101), community(102)],
-        n_receipts: 1,
+        region: RegionView::new(region(), None, roster(1..=5, &[101, 102])),
         own: OwnLog { name: log_of(n), log_key: log_key(n), mirror: (101 <= n).then(mirror) },
         clock: Arc::clone(clock) as _,
     }
+}
+
+/// These members and coordinators; one receipt is enough.
+pub(crate) fn roster(members: RangeInclusive<u8>, coordinators: &[u8]) -> Roster {
+    let coordinators = coordinators.iter().copied().map(community).collect();
+    Roster::new(members.map(community).collect(), coordinators, 1).unwrap()
 }
 
 pub(crate) fn region() -> RegionId {

@@ -1,7 +1,6 @@
 //! The charter of a region: what it is founded with, and what its id is the hash of.
 //!
-//! A region has no log and no key, so nobody owns it. Addresses of coordinators are hints that travel beside the
-//! charter and are not hashed.
+//! Addresses of coordinators are hints that travel beside the charter and are not hashed.
 //!
 //! ```proto
 //! message Charter {
@@ -11,33 +10,29 @@
 //!   repeated bytes coordinators = 4;    // community ids, ascending, each once
 //!   uint32 receipts_needed = 5;
 //!   string ocid_prefix = 6;             // left out where the region has none
+//!   repeated bytes witnesses = 7;       // community ids, ascending, each once
+//!   bytes refounds = 8;                 // left out but for a region that continues another
 //! }
 //! ```
 
-mod ocid_prefix;
-
-pub use ocid_prefix::{OcidPrefix, OcidPrefixError};
-
+use super::{
+    ocid_prefix::{OcidPrefix, OcidPrefixError},
+    roster::{Roster, RosterError},
+};
 use crate::{
     ids::{CommunityId, Network, RegionId, tagged_hash},
     name::{Name, NameError},
     wire::{Field, Reader, WireError, Writer},
 };
 
-/// The most founding communities of a region.
-pub const MAX_FOUNDERS: usize = 1_000;
-/// The most coordinators seated by a charter.
-pub const MAX_COORDINATORS: usize = 16;
-
 /// What a region is founded with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Charter {
     network: Network,
     name: Name,
-    founders: Vec<CommunityId>,
-    coordinators: Vec<CommunityId>,
-    receipts_needed: u32,
+    roster: Roster,
     ocid_prefix: Option<OcidPrefix>,
+    refounds: Option<RegionId>,
 }
 
 /// Why a charter is refused.
@@ -55,37 +50,12 @@ pub enum CharterError {
     /// The name is refused.
     #[error(transparent)]
     Name(#[from] NameError),
-    /// There is no founder, or more than [`MAX_FOUNDERS`].
-    #[error("a region is founded by 1 to {MAX_FOUNDERS} communities, not {n_founders}")]
-    Founders {
-        /// How many there are.
-        n_founders: usize,
-    },
-    /// There are more than [`MAX_COORDINATORS`].
-    #[error("a charter seats at most {MAX_COORDINATORS} coordinators, not {n_coordinators}")]
-    Coordinators {
-        /// How many there are.
-        n_coordinators: usize,
-    },
+    /// Members or seats are refused.
+    #[error(transparent)]
+    Roster(#[from] RosterError),
     /// The ocid prefix is refused.
     #[error(transparent)]
     OcidPrefix(#[from] OcidPrefixError),
-    /// Founders or coordinators are not in ascending order, each once.
-    #[error(
-        "the communities in field {field} of the charter are not in ascending order, each once"
-    )]
-    Order {
-        /// The field's number.
-        field: u64,
-    },
-    /// A record would need no receipt, or more than there are coordinators to give one.
-    #[error("{receipts_needed} receipts cannot be asked of {n_coordinators} coordinators")]
-    Receipts {
-        /// The number given.
-        receipts_needed: u64,
-        /// How many coordinators there are.
-        n_coordinators: usize,
-    },
     /// The bytes mean a charter, but are not its one encoding.
     #[error("the charter is not in its one canonical encoding")]
     NotCanonical,
@@ -98,11 +68,8 @@ impl CharterError {
         match self {
             Self::Wire(_) | Self::Field { .. } | Self::NotCanonical => "region.charter_malformed",
             Self::Name(error) => error.reason(),
-            Self::Founders { .. } => "region.too_many_founders",
-            Self::Coordinators { .. } => "region.too_many_coordinators",
+            Self::Roster(error) => error.reason(),
             Self::OcidPrefix(_) => "region.ocid_prefix",
-            Self::Order { .. } => "region.order",
-            Self::Receipts { .. } => "region.receipts_needed",
         }
     }
 }
@@ -116,45 +83,22 @@ impl RegionId {
 }
 
 impl Charter {
-    /// A charter without an ocid prefix. `founders` (1..=1,000) and `coordinators` (0..=16) are in ascending order, each once;
-    /// `receipts_needed` is the k of "the k-th earliest receipt": 1 up to the number of coordinators, and 1 where the
-    /// charter seats none.
-    ///
-    /// # Errors
-    ///
-    /// [`CharterError`] says which rule is broken.
-    pub fn new(
-        network: Network,
-        name: Name,
-        founders: Vec<CommunityId>,
-        coordinators: Vec<CommunityId>,
-        receipts_needed: u32,
-    ) -> Result<Self, CharterError> {
-        let (n_founders, n_coordinators) = (founders.len(), coordinators.len());
-        if n_founders == 0 || MAX_FOUNDERS < n_founders {
-            return Err(CharterError::Founders { n_founders });
-        }
-        if MAX_COORDINATORS < n_coordinators {
-            return Err(CharterError::Coordinators { n_coordinators });
-        }
-        for (field, communities) in [(3, &founders), (4, &coordinators)] {
-            if !communities.is_sorted_by(|one, next| one < next) {
-                return Err(CharterError::Order { field });
-            }
-        }
-        let possible = usize::try_from(receipts_needed)
-            .is_ok_and(|it| (1..=n_coordinators.max(1)).contains(&it));
-        if !possible {
-            let receipts_needed = u64::from(receipts_needed);
-            return Err(CharterError::Receipts { receipts_needed, n_coordinators });
-        }
-        Ok(Self { network, name, founders, coordinators, receipts_needed, ocid_prefix: None })
+    /// A charter without an ocid prefix, with the members and seats of this roster and the rules of a founding.
+    #[must_use]
+    pub fn new(network: Network, name: Name, roster: Roster) -> Self {
+        Self { network, name, roster, ocid_prefix: None, refounds: None }
     }
 
     /// The charter with this prefix: the charter of another region.
     #[must_use]
     pub fn with_ocid_prefix(self, ocid_prefix: OcidPrefix) -> Self {
         Self { ocid_prefix: Some(ocid_prefix), ..self }
+    }
+
+    /// The charter of a region that continues this one, which could not reach its majority.
+    #[must_use]
+    pub fn refounding(self, region: RegionId) -> Self {
+        Self { refounds: Some(region), ..self }
     }
 
     /// The network.
@@ -169,28 +113,28 @@ impl Charter {
         &self.name
     }
 
-    /// The founding communities, in ascending order: the voting members of the first epoch.
+    /// Members and seats of epoch 0.
+    #[must_use]
+    pub const fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// The founding communities, in ascending order: the voting members of epoch 0.
     #[must_use]
     pub fn founders(&self) -> &[CommunityId] {
-        &self.founders
-    }
-
-    /// The coordinators seated first, in ascending order.
-    #[must_use]
-    pub fn coordinators(&self) -> &[CommunityId] {
-        &self.coordinators
-    }
-
-    /// How many coordinators must have received a record before its time counts.
-    #[must_use]
-    pub const fn receipts_needed(&self) -> u32 {
-        self.receipts_needed
+        self.roster.members()
     }
 
     /// The prefix of the region's own contracting processes; `None` where it has none.
     #[must_use]
     pub const fn ocid_prefix(&self) -> Option<&OcidPrefix> {
         self.ocid_prefix.as_ref()
+    }
+
+    /// The region that this one continues, where there is one.
+    #[must_use]
+    pub const fn refounds(&self) -> Option<RegionId> {
+        self.refounds
     }
 
     /// The region's id.
@@ -202,18 +146,22 @@ impl Charter {
     /// The charter's one encoding.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let Self { network, name, founders, coordinators, receipts_needed, ocid_prefix } = self;
+        let Self { network, name, roster, ocid_prefix, refounds } = self;
         let mut writer = Writer::default();
         writer.bytes(1, network.as_str().as_bytes()).bytes(2, name.as_str().as_bytes());
-        for founder in founders {
+        for founder in roster.members() {
             writer.element(3, founder.as_bytes());
         }
-        for coordinator in coordinators {
+        for coordinator in roster.coordinators() {
             writer.element(4, coordinator.as_bytes());
         }
-        writer.number(5, u64::from(*receipts_needed));
+        writer.number(5, u64::from(roster.receipts_needed()));
         // Empty bytes are left out.
         writer.bytes(6, ocid_prefix.as_ref().map_or(&[], |it| it.as_str().as_bytes()));
+        for witness in roster.witnesses() {
+            writer.element(7, witness.as_bytes());
+        }
+        writer.bytes(8, refounds.as_ref().map_or(&[], |it| it.as_bytes()));
         writer.finish()
     }
 
@@ -242,6 +190,8 @@ struct Raw<'a> {
     coordinators: Vec<CommunityId>,
     receipts_needed: u64,
     ocid_prefix: Option<&'a str>,
+    witnesses: Vec<CommunityId>,
+    refounds: Option<RegionId>,
 }
 
 impl<'a> Raw<'a> {
@@ -256,22 +206,26 @@ impl<'a> Raw<'a> {
             4 => self.coordinators.push(community()?),
             5 => self.receipts_needed = value.number().ok_or(malformed)?,
             6 => self.ocid_prefix = Some(value.text().ok_or(malformed)?),
+            7 => self.witnesses.push(community()?),
+            8 => {
+                self.refounds = Some(value.array().map(RegionId::from_bytes).ok_or(malformed)?);
+            }
             _ => return Err(malformed),
         }
         Ok(())
     }
 
     fn check(self) -> Result<Charter, CharterError> {
-        let Self { network, name, founders, coordinators, receipts_needed, ocid_prefix } = self;
         let missing = |field| CharterError::Field { field };
-        let network = network.and_then(|it| it.parse().ok()).ok_or(missing(1))?;
-        let name = Name::parse(name.ok_or(missing(2))?)?;
-        let n_coordinators = coordinators.len();
-        let too_many = CharterError::Receipts { receipts_needed, n_coordinators };
+        let network = self.network.and_then(|it| it.parse().ok()).ok_or(missing(1))?;
+        let name = Name::parse(self.name.ok_or(missing(2))?)?;
+        let (receipts_needed, n_coordinators) = (self.receipts_needed, self.coordinators.len());
+        let too_many = RosterError::Receipts { receipts_needed, n_coordinators };
         let receipts_needed = u32::try_from(receipts_needed).ok().ok_or(too_many)?;
-        let charter = Charter::new(network, name, founders, coordinators, receipts_needed)?;
-        let ocid_prefix = ocid_prefix.map(str::parse).transpose()?;
-        Ok(Charter { ocid_prefix, ..charter })
+        let roster = Roster::new(self.founders, self.coordinators, receipts_needed)?
+            .with_witnesses(self.witnesses)?;
+        let ocid_prefix = self.ocid_prefix.map(str::parse).transpose()?;
+        Ok(Charter { network, name, roster, ocid_prefix, refounds: self.refounds })
     }
 }
 
@@ -279,21 +233,13 @@ impl<'a> Raw<'a> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
-
-    fn communities(n: u16) -> Vec<CommunityId> {
-        let id = |n: u16| {
-            let mut bytes = [0; 32];
-            bytes[..2].copy_from_slice(&n.to_be_bytes());
-            CommunityId::from_bytes(bytes)
-        };
-        (0..n).map(id).collect()
-    }
+    use super::{super::roster::tests::communities, *};
 
     fn charter(n_founders: u16, n_coordinators: u16, k: u32) -> Result<Charter, CharterError> {
         let network = "demo.folkmoot.example".parse().unwrap();
         let name = Name::parse("Tyne and Wear").unwrap();
-        Charter::new(network, name, communities(n_founders), communities(n_coordinators), k)
+        let roster = Roster::new(communities(n_founders), communities(n_coordinators), k)?;
+        Ok(Charter::new(network, name, roster))
     }
 
     fn with_prefix(prefix: &str) -> Charter {
@@ -347,41 +293,6 @@ mod tests {
     }
 
     #[test]
-    fn a_region_has_1_to_1000_founders_and_at_most_16_coordinators() {
-        assert_eq!(charter(0, 1, 1), Err(CharterError::Founders { n_founders: 0 }));
-        assert!(charter(1, 1, 1).is_ok());
-        assert!(charter(1_000, 16, 1).is_ok());
-        assert_eq!(charter(1_001, 1, 1), Err(CharterError::Founders { n_founders: 1_001 }));
-        assert_eq!(charter(1, 17, 1), Err(CharterError::Coordinators { n_coordinators: 17 }));
-    }
-
-    #[test]
-    fn asks_for_at_least_one_receipt_and_at_most_one_of_each_coordinator() {
-        for (n_coordinators, k, is_possible) in
-            [(0, 0, false), (0, 1, true), (0, 2, false), (2, 0, false), (2, 2, true), (2, 3, false)]
-        {
-            assert_eq!(
-                charter(1, n_coordinators, k).is_ok(),
-                is_possible,
-                "{k} of {n_coordinators}"
-            );
-        }
-    }
-
-    #[test]
-    fn refuses_communities_out_of_order_or_named_twice() {
-        let sound = charter(2, 2, 1).unwrap();
-        let with = |founders: [usize; 2], coordinators: [usize; 2]| {
-            let pick = |places: [usize; 2]| places.map(|it| communities(2)[it]).to_vec();
-            let Charter { network, name, .. } = sound.clone();
-            Charter::new(network, name, pick(founders), pick(coordinators), 1)
-        };
-        assert_eq!(with([0, 1], [0, 1]), Ok(sound.clone()));
-        assert_eq!(with([1, 0], [0, 1]), Err(CharterError::Order { field: 3 }));
-        assert_eq!(with([0, 1], [1, 1]), Err(CharterError::Order { field: 4 }));
-    }
-
-    #[test]
     fn every_part_changes_the_id() {
         let ids = [charter(2, 2, 1), charter(1, 2, 1), charter(2, 1, 1), charter(2, 2, 2)]
             .map(|it| it.unwrap().region_id());
@@ -389,15 +300,20 @@ mod tests {
         let prefixed = prefixes.map(|prefix| {
             charter(2, 2, 1).unwrap().with_ocid_prefix(prefix.parse().unwrap()).region_id()
         });
-        let distinct: std::collections::BTreeSet<_> = ids.into_iter().chain(prefixed).collect();
-        assert_eq!(distinct.len(), 6);
+        let mut witnessed = charter(2, 2, 1).unwrap();
+        witnessed.roster = witnessed.roster.with_witnesses(communities(1)).unwrap();
+        let refounded = charter(2, 2, 1).unwrap().refounding(ids[1]);
+        let further = [witnessed.region_id(), refounded.region_id()];
+        let distinct: std::collections::BTreeSet<_> =
+            ids.into_iter().chain(prefixed).chain(further).collect();
+        assert_eq!(distinct.len(), 8);
     }
 
     #[test]
     fn refuses_missing_unknown_and_unordered_fields() {
         let bytes = charter(1, 1, 1).unwrap().encode();
-        let unknown = [&bytes[..], &[0x38, 1]].concat();
-        assert_eq!(Charter::decode(&unknown), Err(CharterError::Field { field: 7 }));
+        let unknown = [&bytes[..], &[0x48, 1]].concat();
+        assert_eq!(Charter::decode(&unknown), Err(CharterError::Field { field: 9 }));
         assert_eq!(Charter::decode(&bytes[23..]), Err(CharterError::Field { field: 1 }));
         let unordered = [&bytes[23..], &bytes[..23]].concat();
         assert_eq!(Charter::decode(&unordered), Err(CharterError::NotCanonical));
@@ -408,9 +324,13 @@ mod tests {
         fn a_charter_reads_back(
             n_founders in 1u16..40,
             n_coordinators in 0u16..=16,
+            n_witnesses in 0u16..=16,
             prefix in prop::option::of("ocds-[a-z][0-9a-z]{5}"),
+            refounds in prop::option::of(any::<[u8; 32]>()),
         ) {
             let mut charter = charter(n_founders, n_coordinators, 1).unwrap();
+            charter.roster = charter.roster.with_witnesses(communities(n_witnesses)).unwrap();
+            charter.refounds = refounds.map(RegionId::from_bytes);
             if let Some(prefix) = prefix {
                 charter = charter.with_ocid_prefix(prefix.parse().unwrap());
             }

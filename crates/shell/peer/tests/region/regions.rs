@@ -1,0 +1,92 @@
+//! Members seat another coordinator, and everybody follows.
+
+use std::collections::BTreeSet;
+
+use peer::{CharterFile, Peer, Role, linker};
+use record::{
+    CommunityId, Payload,
+    commitment::Salt,
+    region::{Certificate, Epoch, EpochNumber, RegionAction, Roster, SeatAddress},
+};
+use store::{Draft, Guard};
+use tokio::net::TcpListener;
+
+use crate::world::*;
+
+/// Files the epoch with these coordinators after the newest that this peer knows.
+async fn file(peer: &Peer, coordinators: &[CommunityId], addresses: &[SeatAddress]) {
+    let region = peer.region();
+    let newest = region.newest();
+    let seats: BTreeSet<CommunityId> = coordinators.iter().copied().collect();
+    let members = newest.roster.members().to_vec();
+    let roster = Roster::new(members, seats.into_iter().collect(), 1).unwrap();
+    let (number, previous) = (newest.number + 1, newest.hash);
+    let epoch = Epoch { region: region.region(), number, previous, roster };
+    let payload = Payload::RegionEpoch(RegionAction::File { epoch, addresses: addresses.to_vec() });
+    let draft = Draft {
+        kind: payload.kind().into(),
+        payload: proto::payload::encode(&payload),
+        salt: Salt([7; 32]),
+        references: Vec::new(),
+    };
+    peer.store().append(vec![draft], Guard::None).await.unwrap();
+}
+
+async fn until_epoch(peer: &Peer, number: EpochNumber) {
+    let mut region = peer.store().region();
+    in_time(region.wait_for(|it| number <= it.newest().number)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_coordinator_is_seated_cosigns_and_replaces_the_first() {
+    let region = region(3).await;
+    let mut nodes = Vec::new();
+    for founder in &region.founders {
+        let node = founder.open(&region.charter, Role::Node).await;
+        tokio::spawn(linker::keep_linked_to_seats(node.clone()));
+        nodes.push(node);
+    }
+    append(&nodes[0], b"under the first").await;
+    until_cosigned(&nodes[0]).await;
+
+    // It joined by the certificate of a coordinator, and waits for its seat.
+    let newcomer = found(NETWORK, "Upriver Office");
+    let certificate = region.coordinator.certificate().await.unwrap().encode();
+    let certified = Certificate::decode(&certificate).unwrap().verify(None).unwrap();
+    assert_eq!(certified.newest().number, 0);
+    let joined = CharterFile::of_certificate(certified);
+    let second = newcomer.open(&joined, Role::Coordinator).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let _server = serve(&second, listener);
+    let hint = SeatAddress { community: newcomer.id, address };
+
+    for node in &nodes[..2] {
+        file(node, &[region.seated.id, newcomer.id], std::slice::from_ref(&hint)).await;
+    }
+    for peer in nodes.iter().chain([&region.coordinator, &second]) {
+        until_epoch(peer, 1).await;
+    }
+    for node in &nodes {
+        until_held(&second, node.own_log(), size(node, node.own_log()).await).await;
+    }
+    until(&nodes[0], async || signatures(&nodes[0], nodes[0].own_log()).await.1 == 3).await;
+
+    // The first is gone for ever; the second alone carries what replaces it.
+    region.server.stop(&region.coordinator).await;
+    for node in &nodes[1..] {
+        file(node, &[newcomer.id], &[]).await;
+    }
+    for node in &nodes {
+        until_epoch(node, 2).await;
+    }
+    append(&nodes[2], b"under the second").await;
+    until(&nodes[2], async || signatures(&nodes[2], nodes[2].own_log()).await.1 == 2).await;
+    until_held(&nodes[0], nodes[2].own_log(), size(&nodes[2], nodes[2].own_log()).await).await;
+    assert!(nodes[0].region().newest().since.is_some());
+
+    let certificate = second.certificate().await.unwrap();
+    let certified = certificate.verify(Some(region.charter.region)).unwrap();
+    assert_eq!(certified.newest().hash, second.region().newest().hash);
+    assert_eq!(certified.address(&newcomer.id), Some(hint.address.as_str()));
+}

@@ -1,0 +1,132 @@
+//! The region as the records here tell it: which epoch holds, who may act, and where they are reached.
+
+use std::collections::BTreeMap;
+
+use civic::{RegionView, Statement};
+use record::{CommunityId, Payload, RecordId, UnixMillis, kind::Known, payload::Affiliation};
+use sqlx::{SqlitePool, sqlite::SqliteRow};
+
+use crate::{Store, accept::stored_header, error::StoreError, rows, transaction, writer::Scope};
+
+/// In the table `dirty` the region stands beside the cases, under a number that no case has, and before all of them.
+pub(crate) const DIRTY: i64 = 0;
+
+/// Every statement with the first receipt of it by each coordinator, a row each.
+const STATEMENTS: &str = "
+SELECT s.place, r.header, r.payload, x.coordinator, MIN(x.received_at)
+FROM statements AS s JOIN records AS r ON r.place = s.place JOIN logs AS l ON l.log_no = s.place >> 40
+LEFT JOIN receipts AS x
+  ON x.community = l.community AND x.era = l.era AND (s.place & 1099511627775) < x.size
+GROUP BY s.place, x.coordinator ORDER BY s.place";
+
+/// Files what a community says about a region; the region is folded anew before the commit.
+pub(crate) async fn note(scope: &mut Scope<'_>, place: i64) -> Result<(), StoreError> {
+    scope.tx.write("INSERT OR IGNORE INTO statements (place) VALUES (?)", [place.into()]).await?;
+    scope.group.may_be_dirty = true;
+    scope.tx.write("INSERT OR IGNORE INTO dirty VALUES (?)", [DIRTY.into()]).await
+}
+
+/// Folds the region anew. If it changed, so may every case.
+pub(crate) async fn refold(scope: &mut Scope<'_>) -> Result<(), StoreError> {
+    scope.tx.write("DELETE FROM dirty WHERE case_no = ?", [DIRTY.into()]).await?;
+    let stored = scope.tx.read(STATEMENTS, []).await?;
+    let region = scope.config.region.after(&statements(&stored)?);
+    if region == **scope.region {
+        return Ok(());
+    }
+    *scope.region = region.into();
+    scope.tx.write("INSERT OR IGNORE INTO dirty SELECT case_no FROM cases", []).await
+}
+
+/// The region when the file is opened.
+pub(crate) async fn read(db: &SqlitePool, founded: &RegionView) -> Result<RegionView, StoreError> {
+    let mut db = db.acquire().await.map_err(StoreError::storage("opening a reader"))?;
+    Ok(founded.after(&statements(&transaction::read(&mut db, STATEMENTS, []).await?)?))
+}
+
+/// Keeps an affiliation unless a later one is kept: of a later era, or further on in the same log.
+pub(crate) async fn note_affiliation(
+    scope: &mut Scope<'_>,
+    place: i64,
+    community: CommunityId,
+) -> Result<(), StoreError> {
+    let sql = "INSERT INTO affiliations (community, place) VALUES (?, ?)
+               ON CONFLICT (community) DO UPDATE SET place = excluded.place
+               WHERE ((SELECT era FROM logs WHERE log_no = affiliations.place >> 40), affiliations.place)
+                   < ((SELECT era FROM logs WHERE log_no = excluded.place >> 40), excluded.place)";
+    scope.tx.write(sql, [community.as_bytes().into(), place.into()]).await
+}
+
+impl Store {
+    /// Everything that communities said about the region, in the order of their logs here.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::logs`].
+    pub async fn statements(&self) -> Result<Vec<Statement>, StoreError> {
+        let mut db = self.reader().await?;
+        statements(&transaction::read(&mut db, STATEMENTS, []).await?)
+    }
+
+    /// The newest affiliation of each community that has one, in ascending order of community.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::logs`].
+    pub async fn affiliations(&self) -> Result<BTreeMap<CommunityId, Affiliation>, StoreError> {
+        let mut db = self.reader().await?;
+        let sql = "SELECT a.community, r.payload FROM affiliations AS a
+                   JOIN records AS r ON r.place = a.place ORDER BY a.community";
+        let stored = transaction::read(&mut db, sql, []).await?;
+        stored.iter().map(affiliation).collect()
+    }
+}
+
+fn affiliation(row: &SqliteRow) -> Result<(CommunityId, Affiliation), StoreError> {
+    let damaged = || StoreError::Damaged { what: "an affiliation" };
+    let (community, payload): (&[u8], Option<&[u8]>) =
+        (rows::column(row, 0)?, rows::column(row, 1)?);
+    let community = CommunityId::from_slice(community).ok_or_else(damaged)?;
+    let payload = proto::payload::decode(Known::Affiliation, payload.ok_or_else(damaged)?);
+    match payload {
+        Ok(Payload::Affiliation(affiliation)) => Ok((community, affiliation)),
+        Ok(_) | Err(_) => Err(damaged()),
+    }
+}
+
+fn statements(stored: &[SqliteRow]) -> Result<Vec<Statement>, StoreError> {
+    let mut by_place: BTreeMap<i64, Statement> = BTreeMap::new();
+    for row in stored {
+        let place: i64 = rows::column(row, 0)?;
+        let statement = match by_place.entry(place) {
+            std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
+            std::collections::btree_map::Entry::Vacant(new) => new.insert(statement(row)?),
+        };
+        statement.receipts.extend(receipt(row)?);
+    }
+    Ok(by_place.into_values().collect())
+}
+
+fn statement(row: &SqliteRow) -> Result<Statement, StoreError> {
+    let damaged = || StoreError::Damaged { what: "a record about the region" };
+    let (header_bytes, payload): (&[u8], Option<&[u8]>) =
+        (rows::column(row, 1)?, rows::column(row, 2)?);
+    let header = stored_header(header_bytes)?;
+    let payload = proto::payload::decode(Known::RegionEpoch, payload.ok_or_else(damaged)?);
+    let Ok(Payload::RegionEpoch(action)) = payload else { return Err(damaged()) };
+    Ok(Statement {
+        record: RecordId::from_leaf(tlog::leaf_hash(header_bytes)),
+        community: header.community,
+        era: header.era,
+        index: header.index,
+        receipts: Vec::new(),
+        action,
+    })
+}
+
+fn receipt(row: &SqliteRow) -> Result<Option<(CommunityId, UnixMillis)>, StoreError> {
+    let coordinator: Option<&[u8]> = rows::column(row, 3)?;
+    let at: Option<i64> = rows::column(row, 4)?;
+    let coordinator = coordinator.and_then(CommunityId::from_slice);
+    Ok(coordinator.zip(at.map(|at| UnixMillis(at.unsigned_abs()))))
+}
