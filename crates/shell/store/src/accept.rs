@@ -8,7 +8,7 @@ use tlog::{Checkpoint, Frontier, Note, NoteSignature, cosign};
 use crate::{
     error::StoreError,
     logs::{LogRow, place_of},
-    proofs, register,
+    proofs, receipts, register,
     transaction::Value,
     writer::Scope,
 };
@@ -67,6 +67,7 @@ pub(crate) async fn accept(
         true => Some(Completed::of(scope, held.as_ref(), &frontier, &checkpoint)?),
         false => None,
     };
+    let is_worth_a_receipt = receipts::are_worth_one(scope, log, &records);
     let known = scope.tails.get_or_begin(&mut scope.tx, log, identity.as_deref()).await?;
     if let Some(bundle) = identity.filter(|it| known.row.identity.as_deref() != Some(it)) {
         set_identity(scope, log, bundle).await?;
@@ -77,7 +78,7 @@ pub(crate) async fn accept(
     }
     let size = size.max(frontier.size());
     let Some(completed) = completed else { return Ok(Accepted { size, cosignatures: Vec::new() }) };
-    completed.keep(scope, log).await
+    completed.keep(scope, log, is_worth_a_receipt).await
 }
 
 /// Whether the tree that is held began with this one.
@@ -165,7 +166,12 @@ impl Completed {
         Ok(Self { checkpoint, note: signed, ours, is_news, is_newer })
     }
 
-    async fn keep(self, scope: &mut Scope<'_>, log: LogName) -> Result<Accepted, StoreError> {
+    async fn keep(
+        self,
+        scope: &mut Scope<'_>,
+        log: LogName,
+        is_worth_a_receipt: bool,
+    ) -> Result<Accepted, StoreError> {
         let Self { checkpoint: Checkpoint { size, root, .. }, note, ours, is_news, is_newer } =
             self;
         let held = &scope.tails.get_or_begin(&mut scope.tx, log, None).await?.row;
@@ -176,7 +182,7 @@ impl Completed {
         if is_news {
             keep_checkpoint(scope, log, size, note).await?;
         }
-        if is_newer {
+        if is_newer && is_worth_a_receipt {
             scope.group.received.insert(log, (size, root));
         }
         Ok(accepted)

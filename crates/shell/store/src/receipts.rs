@@ -1,7 +1,7 @@
 //! Receipts: what coordinators say they hold since when, and what that makes of a record's time.
 
 use record::{
-    CommunityId, Kind, LogName, Payload,
+    CommunityId, Kind, LogName, Payload, VerifiedRecord,
     commitment::Salt,
     kind::Known,
     payload::{Receipt, receipt::HeldHead},
@@ -19,6 +19,14 @@ use crate::{
 
 /// Heads in one receipt: each takes up to 90 bytes, together 184 KB of the 256 KiB of a payload.
 const MAX_RECEIPT_HEADS: usize = 2_048;
+
+/// Whether records of this log make a receipt. Receipts alone of another coordinator make none: two that mirror each
+/// other would never fall silent.
+pub(crate) fn are_worth_one(scope: &Scope<'_>, log: LogName, records: &[VerifiedRecord]) -> bool {
+    let is_receipt = |it: &VerifiedRecord| it.header().kind.known() == Some(Known::Receipt);
+    let is_seated = scope.region.newest().roster.is_coordinator(&log.community);
+    !(is_seated && records.iter().all(is_receipt))
+}
 
 /// A coordinator files a receipt, in its own log, for every head that the group accepted.
 pub(crate) async fn file(scope: &mut Scope<'_>) -> Result<(), StoreError> {

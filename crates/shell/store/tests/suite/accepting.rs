@@ -169,3 +169,17 @@ async fn a_cosignature_is_added_once_and_only_to_the_checkpoint_it_is_for() {
     let nonsense = node.store.add_cosignatures(node.log, 3, vec!["nonsense".to_owned()]).await;
     assert!(matches!(nonsense, Err(StoreError::Invalid { reason: "note.malformed", .. })));
 }
+
+#[tokio::test]
+async fn two_coordinators_that_mirror_each_other_fall_silent() {
+    let (node, one, other) = (place(1).await, place(101).await, place(102).await);
+    append_unknown(&node.store, 1).await;
+    carry(&node.store, &one.store, node.log).await;
+    carry(&one.store, &other.store, one.log).await;
+    assert_eq!(size(&other.store, other.log).await, 0);
+    append_unknown(&one.store, 1).await;
+    carry(&one.store, &other.store, one.log).await;
+    assert_eq!(n_receipts(&other.store, other.log).await, 1);
+    carry(&other.store, &one.store, other.log).await;
+    assert_eq!(n_receipts(&one.store, one.log).await, 1);
+}
