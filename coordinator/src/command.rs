@@ -1,5 +1,6 @@
 //! The command line: found a coordinator, run it, look at its configuration.
 
+mod join;
 mod start;
 
 use std::ffi::OsString;
@@ -25,7 +26,7 @@ const PROGRAM: &str = "folkmoot-coordinator";
     after_help = "Example: folkmoot-coordinator init --dir /var/lib/folkmoot --network demo.folkmoot.example \
 --name \"Estuary coordinator\"\n\n\
 Exit codes: 0 done, 1 refused or failed, 2 the command or a value in it was wrong, \
-5 the configuration or the data folder is wrong."
+4 the other side cannot be reached (try again later), 5 the configuration or the data folder is wrong."
 )]
 struct Cli {
     /// Print one JSON object in place of sentences.
@@ -51,6 +52,8 @@ enum Command {
     Init(start::Init),
     /// Serves until it is told to stop.
     Run(start::Run),
+    /// Takes the certificate of a region from anybody who serves it, and waits for a seat in it.
+    Join(join::Join),
     /// Shows the configuration that `run` would use, or what is wrong with it.
     CheckConfig(start::Settings),
     /// Writes a completion script for a shell.
@@ -85,6 +88,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
 fn carry_out(command: Command) -> Result<Option<Said>, CommandError> {
     match command {
         Command::Init(init) => start::init(&init).map(Some),
+        Command::Join(join) => join::join(join).map(Some),
         Command::Run(run) => start::run(run).map(|()| None),
         Command::CheckConfig(settings) => start::check_config(settings).map(Some),
         Command::Completion { shell } => Ok(Some(completion(shell))),
@@ -128,7 +132,7 @@ mod tests {
     fn the_help_lists_every_exit_code_that_a_script_may_meet() {
         let help = Cli::command().render_long_help().to_string();
         let (_, codes) = help.split_once("Exit codes: ").expect("a list");
-        for exit in [Exit::Ok, Exit::Failed, Exit::Usage, Exit::Config] {
+        for exit in [Exit::Ok, Exit::Failed, Exit::Usage, Exit::Unavailable, Exit::Config] {
             assert!(codes.contains(&format!("{} ", exit.code())), "{exit:?} is not in {codes}");
         }
     }

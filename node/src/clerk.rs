@@ -13,6 +13,7 @@ pub mod notice_file;
 mod poll;
 pub(crate) mod pool;
 pub mod refusal;
+mod region;
 mod service;
 pub mod socket;
 mod status;

@@ -4,6 +4,7 @@ mod case_list;
 mod covenant;
 mod failure;
 mod given;
+mod join;
 mod log;
 mod member;
 mod opportunity;
@@ -12,6 +13,7 @@ mod poll_form;
 mod pool;
 mod print;
 mod reach;
+mod region;
 mod start;
 mod status;
 
@@ -60,6 +62,8 @@ enum Command {
     Init(start::Init),
     /// Run the node until it is stopped.
     Run(start::Run),
+    /// Take the certificate of a region from anybody who serves it, so that this community runs without a charter file.
+    Join(join::Join),
     /// Read the configuration and the charter, and say whether the node could run with them.
     CheckConfig(start::Settings),
     /// Say how the node is.
@@ -86,6 +90,9 @@ enum Command {
     /// Read and export logs.
     #[command(subcommand)]
     Log(log::Log),
+    /// Who votes and who is seated in the region, and changing both.
+    #[command(subcommand)]
+    Region(region::Region),
     /// Print a script that completes commands in a shell.
     #[command(
         after_help = "Example:\n  folkmoot-node completion bash > ~/.local/share/bash-completion/completions/folkmoot-node"
@@ -118,6 +125,10 @@ fn run(cli: Cli) -> Result<Option<Said>, CommandError> {
     match cli.command {
         Command::Init(init) => start::init(&cli.dir, &init).map(Some),
         Command::CheckConfig(settings) => start::check_config(&cli.dir, settings).map(Some),
+        Command::Join(join) => {
+            let runtime = runtime(tokio::runtime::Builder::new_current_thread())?;
+            runtime.block_on(Box::pin(join::join(&cli.dir, join))).map(Some)
+        }
         Command::Completion { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "folkmoot-node", &mut script);
@@ -138,7 +149,8 @@ fn run(cli: Cli) -> Result<Option<Said>, CommandError> {
         | Command::Poll(_)
         | Command::Member(_)
         | Command::Roll(_)
-        | Command::Log(_)) => {
+        | Command::Log(_)
+        | Command::Region(_)) => {
             let runtime = runtime(tokio::runtime::Builder::new_current_thread())?;
             runtime.block_on(Box::pin(ask(cli.dir, asked))).map(Some)
         }
@@ -164,8 +176,10 @@ async fn ask(dir: PathBuf, command: Command) -> Result<Said, CommandError> {
         Command::Member(it) => member::run(client, it).await,
         Command::Roll(member::Roll::Publish) => member::publish_roll(client).await,
         Command::Log(it) => log::run(client, it).await,
+        Command::Region(it) => region::run(client, it).await,
         Command::Init(_)
         | Command::Run(_)
+        | Command::Join(_)
         | Command::CheckConfig(_)
         | Command::Completion { .. } => Err(CommandError::usage("This command asks no node.")),
     }

@@ -46,7 +46,17 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("coordinator", &["record", "civic", "formats", "proto", "store", "runtime", "peer"]),
     (
         "folkmoot",
-        &["record", "tlog", "formats", "proto", "transport", "runtime", "node", "coordinator"],
+        &[
+            "record",
+            "tlog",
+            "formats",
+            "proto",
+            "transport",
+            "runtime",
+            "peer",
+            "node",
+            "coordinator",
+        ],
     ),
 ];
 /// Crates that must reach no I/O.

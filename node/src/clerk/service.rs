@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Clerk, cases, covenant, import, log, member, poll, pool, status, write};
+use super::{Clerk, cases, covenant, import, log, member, poll, pool, region, status, write};
 
 /// Answers that wait for the connection.
 const OUT_MESSAGES: usize = 4;
@@ -143,6 +143,27 @@ impl ClerkService for Clerk {
         request: Request<wire::ShowLogRequest>,
     ) -> Result<Response<wire::ShowLogResponse>, Status> {
         Ok(Response::new(log::show(&self.peer, request.into_inner()).await?))
+    }
+
+    async fn show_region(
+        &self,
+        _request: Request<wire::ShowRegionRequest>,
+    ) -> Result<Response<wire::ShowRegionResponse>, Status> {
+        Ok(Response::new(region::show(&self.peer).await?))
+    }
+
+    async fn file_epoch(
+        &self,
+        request: Request<wire::FileEpochRequest>,
+    ) -> Result<Response<wire::FileEpochResponse>, Status> {
+        Ok(Response::new(region::file(&self.peer, request.into_inner()).await?))
+    }
+
+    async fn vouch(
+        &self,
+        request: Request<wire::VouchRequest>,
+    ) -> Result<Response<wire::VouchResponse>, Status> {
+        Ok(Response::new(region::vouch(&self.peer, request.into_inner()).await?))
     }
 
     async fn export_log(

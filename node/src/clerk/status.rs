@@ -19,7 +19,8 @@ pub(super) async fn status(peer: &Peer, n_members: u64) -> Result<Value, Refusal
     let described = described.into_iter().find(|it| it.id == own_id);
     let (name, vkey) = described.map(|it| (it.name, it.vkey)).unwrap_or_default();
     let roll = peer.store().roll(own.community).await?;
-    let links = links(peer);
+    let links = links(peer).await?;
+    let region = peer.region();
     let skew = links.iter().find_map(|link| look::at(link, "/clock_skew_millis").as_i64());
     Ok(json!({
         "community": own_id,
@@ -27,6 +28,8 @@ pub(super) async fn status(peer: &Peer, n_members: u64) -> Result<Value, Refusal
         "network": peer.network().as_str(),
         "region": peer.charter().region,
         "region_name": peer.charter().charter.name().as_str(),
+        "epoch": region.newest().number,
+        "has_vote": region.newest().roster.is_member(&own.community),
         "log": { "era": own.era, "size": size, "root": root, "vkey": vkey },
         "coordinator": links.first(),
         "coordinators": links,
@@ -38,8 +41,8 @@ pub(super) async fn status(peer: &Peer, n_members: u64) -> Result<Value, Refusal
     }))
 }
 
-/// One entry for each coordinator of the charter.
-fn links(peer: &Peer) -> Vec<Value> {
+/// One entry for each coordinator that is seated.
+async fn links(peer: &Peer) -> Result<Vec<Value>, Refusal> {
     let states: BTreeMap<_, _> = peer.links().all().into_iter().collect();
     let seat = |seat: &peer::Seat| {
         let state = states.get(&seat.id).cloned().unwrap_or_default();
@@ -55,7 +58,7 @@ fn links(peer: &Peer) -> Vec<Value> {
             "last_error": state.last_error,
         })
     };
-    peer.charter().coordinators.iter().map(seat).collect()
+    Ok(peer.seats_to_call().await?.iter().map(seat).collect())
 }
 
 /// Cases by kind, then by state.

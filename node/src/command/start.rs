@@ -8,7 +8,7 @@ use std::{
 use ballotbox::BallotBox;
 use clap::Args;
 use peer::{
-    CharterFile, Config, DataFolder, Host, HostError, Manner, Role, check_seat, command::Options,
+    Config, DataFolder, Host, Manner, Role, check_seat, command::Options, host::read_charter,
 };
 use record::{Network, name::Name};
 use runtime::exit::Exit;
@@ -120,9 +120,8 @@ pub(super) fn init(dir: &Path, init: &Init) -> Result<Said, CommandError> {
 /// Reads configuration and charter, and starts nothing.
 pub(super) fn check_config(dir: &Path, settings: Settings) -> Result<Said, CommandError> {
     let config = settings.load()?;
-    let charter = config.charter.as_deref().ok_or(HostError::NoCharter).map_err(not_run)?;
-    let charter = CharterFile::read(charter).map_err(not_run)?;
     let folder = DataFolder::at(dir);
+    let charter = read_charter(&folder, &config).map_err(not_run)?;
     let community = check_seat(&folder, &charter, Role::Node).map_err(not_run)?;
     runtime::telemetry::check_filter(&config.log.filter).map_err(not_run)?;
     let text = format!(

@@ -1,4 +1,5 @@
-//! What is remembered from one run to the next: whose feed it is, the key that was trusted, and the place in the feed.
+//! What is remembered from one run to the next: whose feed it is, the key that was trusted, the place in the feed, and the
+//! region with everybody who could show a newer epoch of it.
 
 use std::{
     fs, io,
@@ -10,13 +11,13 @@ use runtime::{exit::Exit, files};
 use serde::{Deserialize, Serialize};
 use transport::PeerKey;
 
-use super::pin::Pin;
+use super::{pin::Pin, region::KnownRegion};
 use crate::Failure;
 
-/// A file of this form has a few hundred bytes.
+/// A file of this form has a few thousand bytes: up to 16 coordinators and three members.
 const MAX_FILE_BYTES: u64 = 64 * 1024;
-/// The version of the form.
-const VERSION: u32 = 1;
+/// The version of the form. Version 1 had no region.
+const VERSION: u32 = 2;
 
 /// The memory of one feed, in a file if one was given.
 #[derive(Debug)]
@@ -24,6 +25,7 @@ pub(super) struct Memory {
     path: Option<PathBuf>,
     pin: Option<Pin>,
     cursor: String,
+    region: Option<KnownRegion>,
     is_saved: bool,
 }
 
@@ -34,12 +36,18 @@ struct Form {
     coordinator: String,
     transport_key: String,
     cursor: String,
+    #[serde(default)]
+    region: Option<KnownRegion>,
 }
+
+/// What a file holds.
+type Kept = (Pin, String, Option<KnownRegion>);
 
 impl Memory {
     /// Reads the file, if there is one.
     pub(super) fn open(path: Option<&Path>) -> Result<Self, Failure> {
-        let fresh = |path| Self { path, pin: None, cursor: String::new(), is_saved: true };
+        let fresh =
+            |path| Self { path, pin: None, cursor: String::new(), region: None, is_saved: true };
         let Some(path) = path else { return Ok(fresh(None)) };
         if path.to_str().is_some_and(|it| it.parse::<formats::cursor::Cursor>().is_ok()) {
             let detail = "--cursor takes the name of a file that remembers the place in the feed, and this is such a \
@@ -61,13 +69,31 @@ impl Memory {
             }
             Err(error) => return Err(wrong(error.to_string())),
         };
-        let (pin, cursor) = parse(&text).map_err(wrong)?;
-        Ok(Self { path: Some(path.to_owned()), pin: Some(pin), cursor, is_saved: true })
+        let (pin, cursor, region) = parse(&text).map_err(wrong)?;
+        Ok(Self { path: Some(path.to_owned()), pin: Some(pin), cursor, region, is_saved: true })
     }
 
     /// Whom the last run trusted.
     pub(super) const fn pin(&self) -> Option<&Pin> {
         self.pin.as_ref()
+    }
+
+    /// The region as it was last known.
+    pub(super) const fn region(&self) -> Option<&KnownRegion> {
+        self.region.as_ref()
+    }
+
+    /// Remembers the region.
+    pub(super) fn set_region(&mut self, region: KnownRegion) {
+        if self.region.as_ref() != Some(&region) {
+            self.region = Some(region);
+            self.is_saved = false;
+        }
+    }
+
+    /// Trusts nobody in particular: another coordinator is to be followed. The place is kept, as items keep their ids.
+    pub(super) fn forget_pin(&mut self) {
+        self.pin = None;
     }
 
     /// Where to go on: `fmc1…`, or empty for the beginning.
@@ -99,7 +125,7 @@ impl Memory {
     /// Writes the file, whole or not at all, for the owner alone.
     pub(super) fn save(&mut self) -> Result<(), Failure> {
         if let (Some(path), Some(pin), false) = (&self.path, &self.pin, self.is_saved) {
-            let text = render(pin, &self.cursor);
+            let text = render(pin, &self.cursor, self.region.as_ref());
             files::write_private_file(path, text.as_bytes()).map_err(|error| {
                 let detail = format!(
                     "The place in the feed could not be kept: {error} What was printed was real; \
@@ -120,11 +146,11 @@ fn read(path: &Path) -> io::Result<String> {
     fs::read_to_string(path)
 }
 
-fn parse(text: &str) -> Result<(Pin, String), String> {
+fn parse(text: &str) -> Result<Kept, String> {
     let form: Form = serde_json::from_str(text)
         .map_err(|error| format!("it was not written by this command ({error})"))?;
-    let Form { version, coordinator, transport_key, cursor } = form;
-    if version != VERSION {
+    let Form { version, coordinator, transport_key, cursor, region } = form;
+    if !(1..=VERSION).contains(&version) {
         return Err(format!("it is of version {version}, and this release reads {VERSION}"));
     }
     let coordinator: CommunityId =
@@ -136,17 +162,18 @@ fn parse(text: &str) -> Result<(Pin, String), String> {
             .parse::<formats::cursor::Cursor>()
             .map_err(|error| format!("its cursor is none: {error}"))?;
     }
-    Ok((Pin { coordinator, key }, cursor))
+    Ok((Pin { coordinator, key }, cursor, region))
 }
 
-fn render(pin: &Pin, cursor: &str) -> String {
+fn render(pin: &Pin, cursor: &str, region: Option<&KnownRegion>) -> String {
     let form = Form {
         version: VERSION,
         coordinator: pin.coordinator.to_string(),
         transport_key: pin.key.to_string(),
         cursor: cursor.to_owned(),
+        region: region.cloned(),
     };
-    // A struct of strings and a number always has a JSON form.
+    // A struct of strings and numbers always has a JSON form.
     serde_json::to_string_pretty(&form).unwrap_or_default() + "\n"
 }
 
@@ -185,6 +212,14 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_the_first_version_is_read_without_a_region() {
+        let first = render(&pin(), &cursor(), None).replace("\"version\": 2", "\"version\": 1");
+        let first = first.replace(",\n  \"region\": null", "");
+        assert!(!first.contains("region"), "{first}");
+        assert_eq!(parse(&first), Ok((pin(), cursor(), None)));
+    }
+
+    #[test]
     fn a_place_that_is_none_does_not_replace_one_that_is() {
         let mut memory = Memory::open(None).unwrap();
         memory.set_cursor(cursor());
@@ -205,10 +240,10 @@ mod tests {
     fn a_file_of_another_form_is_refused_and_left_as_it_is() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("region.json");
-        let right = render(&pin(), &cursor());
+        let right = render(&pin(), &cursor(), None);
         let wrong = [
             String::new(),
-            right.replace("\"version\": 1", "\"version\": 2"),
+            right.replace("\"version\": 2", "\"version\": 3"),
             right.replace("fm1", "fm2"),
             right.replace("0202", "02"),
             right.replace("fmc1", "fmc2"),

@@ -8,11 +8,13 @@
 //!        └── lost: wait ◀─┘
 //! ```
 //!
-//! A coordinator cannot forge a record, but it can leave one out: follow two to notice.
+//! A coordinator cannot forge a record, but it can leave one out: follow two to notice. When it is lost, another one that
+//! the region's members have seated is followed, by the region's certificate alone.
 
 mod line;
 mod memory;
 pub(crate) mod pin;
+mod region;
 pub(crate) mod server;
 mod session;
 
@@ -64,10 +66,12 @@ Examples:
   folkmoot follow coordinator.example:7443 --cursor region.json --once
 
 Without --key and without a cursor file the coordinator's key is trusted on first use.
+A cursor file also remembers the region: when the coordinator is lost, another that the members
+have seated is followed instead, as the region's certificate shows.
 Items may come twice, with the same id. Times are in the zone of TZ, or of Britain.
 
 Exit codes:
-  0 done · 1 refused · 4 cannot be reached now, try later · 6 the coordinator's key or identity does not hold";
+  0 done · 1 refused · 4 cannot be reached now, try later · 6 the coordinator's key or identity does not hold, or the region has two epochs of one number";
 
 /// A kind of case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -142,9 +146,15 @@ pub async fn follow(
         let lost = match ended {
             Ended::CaughtUp => return Ok(Exit::Ok),
             Ended::Failed(failure) => return Err(failure),
-            Ended::Lost(lost) if options.once || !session.was_ever_open() => return Err(lost),
             Ended::Lost(lost) => lost,
         };
+        let switched = tokio::select! {
+            switched = session.look_elsewhere() => switched?,
+            () = stop.stopped() => return Ok(Exit::Ok),
+        };
+        if !switched && (options.once || !session.was_ever_open()) {
+            return Err(lost);
+        }
         if session.heard_since_last_asked() {
             wait = FIRST_WAIT;
         }

@@ -15,7 +15,13 @@ use runtime::exit::Exit;
 use tokio::time::timeout;
 use tonic::{Status, Streaming, transport::Channel};
 
-use super::{Options, line, memory::Memory, pin::Manner, server};
+use super::{
+    Options, line,
+    memory::Memory,
+    pin::{GivenKey, Manner},
+    region::{self, KnownRegion, Seated},
+    server,
+};
 use crate::{Console, Failure, time};
 
 /// What following says of its own where a coordinator is trusted or refused.
@@ -69,6 +75,8 @@ impl From<Failure> for Ended {
 /// What is kept between connections.
 pub(super) struct Session<'a> {
     address: String,
+    /// Whom the command line, or since a switch the region's certificate, says to trust.
+    given: Option<GivenKey>,
     options: &'a Options,
     memory: Memory,
     console: &'a Console,
@@ -109,8 +117,18 @@ impl<'a> Session<'a> {
         memory: Memory,
         console: &'a Console,
     ) -> Self {
+        // The last run may have gone on to another coordinator of the region than the command line names.
+        let followed = memory.region().filter(|it| it.knows(&address)).zip(memory.pin());
+        let elsewhere = followed
+            .and_then(|(region, pin)| Some((region.address(&pin.coordinator)?, pin.coordinator)))
+            .filter(|(known, _)| *known != address);
+        let (address, given) = match elsewhere {
+            Some((known, coordinator)) => (known, Some(GivenKey::Community(coordinator))),
+            None => (address, options.key),
+        };
         Self {
             address,
+            given,
             options,
             memory,
             console,
@@ -147,10 +165,13 @@ impl<'a> Session<'a> {
     }
 
     async fn follow_once(&mut self) -> Result<(), Failure> {
-        let (given, remembered) = (self.options.key, self.memory.pin());
+        let (given, remembered) = (self.given, self.memory.pin());
         let met = server::meet(&self.address, &MANNER, given, remembered).await?;
         met.tell(&MANNER, self.console);
         self.memory.set_pin(met.pin);
+        if let Some(shown) = region::learn(&self.address, self.memory.region()).await? {
+            self.memory.set_region(shown);
+        }
         self.keep_place()?;
         let mut messages = self.subscribe(met.channel).await?;
         self.was_ever_open = true;
@@ -169,6 +190,33 @@ impl<'a> Session<'a> {
                 Err(_) => return Err(self.lost("it fell silent")),
             }
         }
+    }
+
+    /// Looks for another coordinator that is seated, by what everybody who is known shows; says whether there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] with exit code 6 if two certificates contradict each other.
+    pub(super) async fn look_elsewhere(&mut self) -> Result<bool, Failure> {
+        let Some(known) = self.memory.region() else { return Ok(false) };
+        let newest: KnownRegion = region::ask_around(known).await?;
+        let seated = newest.seated();
+        self.memory.set_region(newest);
+        let here = seated.iter().position(|it| it.address == self.address);
+        // The one after this one, round and round, so that each has its turn.
+        let next = here.map_or(0, |place| place + 1);
+        let Some(Seated { id, address }) = seated.get(next).or(seated.first()).cloned() else {
+            return Ok(false);
+        };
+        if address == self.address {
+            return Ok(false);
+        }
+        self.console.remark(&format!(
+            "Following {address} ({id}) instead: the members have seated it. Items may come again, with the same ids."
+        ));
+        (self.address, self.given) = (address, Some(GivenKey::Community(id)));
+        self.memory.forget_pin();
+        Ok(true)
     }
 
     async fn subscribe(&self, channel: Channel) -> Result<Streaming<SubscribeResponse>, Failure> {

@@ -1,16 +1,16 @@
 //! Pages over HTTP, plain or over TLS: bounded in size and time. Nothing that comes is believed.
 
-use std::{error::Error, future::poll_fn, time::Duration};
+use std::{error::Error, time::Duration};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, Uri};
+use http::{Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Empty, LengthLimitError, Limited};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
 use runtime::exit::Exit;
-use tonic::{body::Body, client::GrpcService, transport::Channel};
+use tonic::{body::Body, transport::Channel};
 use transport::DialError;
 
 use super::source::Fetched;
@@ -100,13 +100,7 @@ impl Http {
                 Ok(answer.map(Body::new))
             }
             Line::Pinned(channel) => {
-                let mut channel = channel.clone();
-                let ready =
-                    poll_fn(|context| GrpcService::<Body>::poll_ready(&mut channel, context));
-                ready.await.map_err(|error| lost(url, &error))?;
-                let mut question = Request::new(Body::empty());
-                *question.uri_mut() = uri;
-                channel.call(question).await.map_err(|error| lost(url, &error))
+                transport::get(channel, uri).await.map_err(|error| lost(url, &error))
             }
         }
     }

@@ -225,6 +225,19 @@ impl DataFolder {
         Ok(CommunityId::of_genesis(&self.genesis()?))
     }
 
+    /// The network that the community was founded in.
+    ///
+    /// # Errors
+    ///
+    /// [`FolderError::Damaged`] if the founding bytes cannot be read.
+    pub fn network(&self) -> Result<Network, FolderError> {
+        match IdentityAction::decode(&self.genesis()?) {
+            Ok(IdentityAction::Genesis(genesis)) => Ok(genesis.network),
+            Ok(_) => Err(self.damaged(self.genesis_file(), "it founds nothing".to_owned())),
+            Err(error) => Err(self.damaged(self.genesis_file(), error.to_string())),
+        }
+    }
+
     /// The secret keys, compared with the founding bytes.
     ///
     /// # Errors

@@ -18,6 +18,7 @@ pub mod folder;
 pub mod frames;
 pub mod hello;
 pub mod host;
+pub mod join;
 pub mod linker;
 pub mod links;
 pub mod pages;

@@ -20,6 +20,7 @@ mod dial;
 mod door;
 mod key;
 mod limits;
+mod page;
 mod serve;
 mod verify;
 
@@ -27,5 +28,6 @@ pub use certificate::{ServerTls, TlsSetupError, WebCertificate};
 pub use dial::{DialError, Dialled, dial, dial_anonymous};
 pub use key::{KeyProblem, NotAPeerKey, PeerKey, TransportKey};
 pub use limits::{DialLimits, Limits};
+pub use page::get;
 pub use serve::{Peer, RemoteAddr, ServeError, serve, serve_plain, serve_unix};
 pub use verify::Expect;
