@@ -6,6 +6,7 @@
 
 mod cases;
 mod covenant;
+mod erasure;
 mod import;
 mod log;
 mod member;

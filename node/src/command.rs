@@ -2,6 +2,7 @@
 
 mod case_list;
 mod covenant;
+mod erase;
 mod failure;
 mod given;
 mod join;
@@ -90,6 +91,9 @@ enum Command {
     /// Read and export logs.
     #[command(subcommand)]
     Log(log::Log),
+    /// Have words erased, here and wherever they are held.
+    #[command(subcommand)]
+    Erase(erase::Erase),
     /// Who votes and who is seated in the region, and changing both.
     #[command(subcommand)]
     Region(region::Region),
@@ -150,6 +154,7 @@ fn run(cli: Cli) -> Result<Option<Said>, CommandError> {
         | Command::Member(_)
         | Command::Roll(_)
         | Command::Log(_)
+        | Command::Erase(_)
         | Command::Region(_)) => {
             let runtime = runtime(tokio::runtime::Builder::new_current_thread())?;
             runtime.block_on(Box::pin(ask(cli.dir, asked))).map(Some)
@@ -176,6 +181,7 @@ async fn ask(dir: PathBuf, command: Command) -> Result<Said, CommandError> {
         Command::Member(it) => member::run(client, it).await,
         Command::Roll(member::Roll::Publish) => member::publish_roll(client).await,
         Command::Log(it) => log::run(client, it).await,
+        Command::Erase(it) => erase::run(client, it).await,
         Command::Region(it) => region::run(client, it).await,
         Command::Init(_)
         | Command::Run(_)

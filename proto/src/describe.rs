@@ -5,6 +5,7 @@ use record::{
     payload::{
         affiliation::Affiliation,
         covenant::{CovenantAction, CovenantType, Proposal, Signature},
+        erasure::{Erase, Erased},
         evidence::ForkEvidence,
         opportunity::{OpportunityAction, Publication, Release, Stage},
         poll::{
@@ -41,6 +42,13 @@ pub fn describe(payload: &Payload) -> String {
         }
         Payload::Evidence(ForkEvidence { community, era, .. }) => {
             format!("evidence that the log of {community} forked in era {era}")
+        }
+        Payload::Erase(Erase { era, index, ground, asked_by, .. }) => format!(
+            "erases the payload of number {index} of era {era}: {ground:?}, asked by {asked_by:?}"
+        )
+        .to_lowercase(),
+        Payload::Erased(Erased { erasures }) => {
+            format!("has dropped {}", n_of(erasures.len(), "payload"))
         }
         Payload::RegionEpoch(action) => region_line(action),
         Payload::Affiliation(Affiliation { addresses, coordinators, .. }) => format!(

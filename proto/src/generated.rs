@@ -39,6 +39,20 @@ pub mod record {
             include!("gen/folkmoot.record.covenant.v1.rs");
         }
     }
+    /// Payloads to be dropped.
+    pub mod erase {
+        /// `folkmoot.record.erase.v1`.
+        pub mod v1 {
+            include!("gen/folkmoot.record.erase.v1.rs");
+        }
+    }
+    /// Payloads that a holder has dropped.
+    pub mod erased {
+        /// `folkmoot.record.erased.v1`.
+        pub mod v1 {
+            include!("gen/folkmoot.record.erased.v1.rs");
+        }
+    }
     /// Evidence that a log forked.
     pub mod evidence {
         /// `folkmoot.record.evidence.v1`.

@@ -39,6 +39,8 @@ pub use generated::{clerk::v1 as clerk, types::v1 as types, v1};
 pub mod kinds {
     pub use crate::generated::record::affiliation::v1 as affiliation;
     pub use crate::generated::record::covenant::v1 as covenant;
+    pub use crate::generated::record::erase::v1 as erase;
+    pub use crate::generated::record::erased::v1 as erased;
     pub use crate::generated::record::evidence::v1 as evidence;
     pub use crate::generated::record::identity::v1 as identity;
     pub use crate::generated::record::notice::v1 as notice;

@@ -105,14 +105,18 @@ pub fn content_to(content: &Content) -> v1::Content {
 ///
 /// [`LengthError`] unless the salt, if there is one, has 32 bytes.
 pub fn raw_record_from(record: v1::RawRecord) -> Result<(Vec<u8>, Option<Content>), LengthError> {
-    let v1::RawRecord { header, content } = record;
+    let v1::RawRecord { header, content, erased_by: _ } = record;
     Ok((header, content.map(content_from).transpose()?))
 }
 
 /// The message of a record, from its header's bytes and its content, if that is not erased.
 #[must_use]
 pub fn raw_record_to(header: &[u8], content: Option<&Content>) -> v1::RawRecord {
-    v1::RawRecord { header: header.to_vec(), content: content.map(content_to) }
+    v1::RawRecord {
+        header: header.to_vec(),
+        content: content.map(content_to),
+        erased_by: Vec::new(),
+    }
 }
 
 /// The message of a verified record.
@@ -159,7 +163,7 @@ mod tests {
     #[test]
     fn a_salt_of_31_bytes_is_refused() {
         let content = v1::Content { salt: vec![5; 31], payload: vec![] };
-        let record = v1::RawRecord { header: vec![], content: Some(content) };
+        let record = v1::RawRecord { content: Some(content), ..v1::RawRecord::default() };
         let refusal = raw_record_from(record).unwrap_err();
         assert_eq!(refusal.to_string(), "the salt of a payload has 31 bytes in place of 32");
         assert_eq!(refusal.reason(), "message.wrong_length");

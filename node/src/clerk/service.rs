@@ -7,7 +7,9 @@ use tokio::sync::mpsc;
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Clerk, cases, covenant, import, log, member, poll, pool, region, status, write};
+use super::{
+    Clerk, cases, covenant, erasure, import, log, member, poll, pool, region, status, write,
+};
 
 /// Answers that wait for the connection.
 const OUT_MESSAGES: usize = 4;
@@ -157,6 +159,20 @@ impl ClerkService for Clerk {
         request: Request<wire::FileEpochRequest>,
     ) -> Result<Response<wire::FileEpochResponse>, Status> {
         Ok(Response::new(region::file(&self.peer, request.into_inner()).await?))
+    }
+
+    async fn erase_record(
+        &self,
+        request: Request<wire::EraseRecordRequest>,
+    ) -> Result<Response<wire::EraseRecordResponse>, Status> {
+        Ok(Response::new(erasure::erase(&self.peer, request.into_inner()).await?))
+    }
+
+    async fn list_erasures(
+        &self,
+        _request: Request<wire::ListErasuresRequest>,
+    ) -> Result<Response<wire::ListErasuresResponse>, Status> {
+        Ok(Response::new(erasure::list(&self.peer).await?))
     }
 
     async fn vouch(

@@ -12,5 +12,6 @@ mod founding;
 mod import;
 mod logs;
 mod polls;
+mod regions;
 mod running;
 mod world;

@@ -575,6 +575,9 @@ pub struct RawRecord {
     /// The salt and payload; absent once erased.
     #[prost(message, optional, tag = "2")]
     pub content: ::core::option::Option<Content>,
+    /// Where they are absent, the id of the record of the same community that erased them.
+    #[prost(bytes = "vec", tag = "3")]
+    pub erased_by: ::prost::alloc::vec::Vec<u8>,
 }
 /// What the author says about a record. In a strict subset of protobuf, so that each value has one encoding: ascending
 /// tags, no defaults, shortest varints, no unknown fields. At most 8 KiB.

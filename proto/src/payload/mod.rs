@@ -11,6 +11,7 @@
 
 pub mod affiliation;
 pub mod covenant;
+pub mod erasure;
 mod error;
 pub mod opportunity;
 pub mod poll;
@@ -59,6 +60,8 @@ fn parse(kind: Known, bytes: &[u8]) -> Result<Payload, PayloadError> {
         Known::Evidence => Payload::Evidence(receipt::parse_evidence(message(bytes)?)?),
         Known::RegionEpoch => Payload::RegionEpoch(RegionAction::decode(bytes)?),
         Known::Affiliation => Payload::Affiliation(affiliation::parse(message(bytes)?)?),
+        Known::Erase => Payload::Erase(erasure::parse_erase(message(bytes)?)?),
+        Known::Erased => Payload::Erased(erasure::parse_erased(message(bytes)?)?),
     })
 }
 
@@ -84,5 +87,7 @@ pub fn encode(payload: &Payload) -> Vec<u8> {
         Payload::Evidence(evidence) => receipt::render_evidence(evidence).encode_to_vec(),
         Payload::RegionEpoch(action) => action.encode(),
         Payload::Affiliation(affiliation) => affiliation::render(affiliation).encode_to_vec(),
+        Payload::Erase(erase) => erasure::render_erase(erase).encode_to_vec(),
+        Payload::Erased(erased) => erasure::render_erased(erased).encode_to_vec(),
     }
 }

@@ -7,12 +7,13 @@ use record::{
     money::Currency,
     org::OrgId,
     payload::{
-        Affiliation, CovenantAction, ForkEvidence, Notice, OpportunityAction, PledgeAction,
-        PollAction, PoolAction, Receipt, ResultAction, Roll, TallyAction, Text,
+        Affiliation, CovenantAction, Erase, Erased, ForkEvidence, Notice, OpportunityAction,
+        PledgeAction, PollAction, PoolAction, Receipt, ResultAction, Roll, TallyAction, Text,
         covenant::{
             Commitment, CovenantType, Domain, Level, Minute, Party, PartyRole, Power, Proposal,
             Signature,
         },
+        erasure::{Asker, Ground},
         opportunity::{Publication, Release, Source, Stage},
         poll::{
             CommunitySum, Constituency, Counts, DecidingSum, Declaration, Method, Mode, Outcome,
@@ -45,6 +46,10 @@ pub(crate) fn payload() -> impl Strategy<Value = Payload> {
         evidence().prop_map(Payload::Evidence),
         region_action().prop_map(Payload::RegionEpoch),
         affiliation().prop_map(Payload::Affiliation),
+        erase().prop_map(Payload::Erase),
+        record_ids()
+            .prop_filter("at least one", |ids| !ids.is_empty())
+            .prop_map(|erasures| Payload::Erased(Erased { erasures })),
     ]
 }
 
@@ -428,4 +433,23 @@ fn affiliation() -> impl Strategy<Value = Affiliation> {
     (region(), vec("[a-z0-9.:/]{1,40}", 0..8), communities(0)).prop_map(
         |(region, addresses, coordinators)| Affiliation { region, addresses, coordinators },
     )
+}
+
+fn erase() -> impl Strategy<Value = Erase> {
+    let grounds = [
+        Ground::Personal,
+        Ground::Mistake,
+        Ground::Copyright,
+        Ground::Unlawful,
+        Ground::NoLongerNeeded,
+    ];
+    let askers = [Asker::Subject, Asker::Community, Asker::Authority, Asker::Court];
+    (any::<u32>(), any::<u64>(), record_id(), select(grounds.to_vec()), select(askers.to_vec()))
+        .prop_map(|(era, index, record, ground, asked_by)| Erase {
+            era,
+            index,
+            record,
+            ground,
+            asked_by,
+        })
 }

@@ -78,7 +78,7 @@ impl Author {
     }
 
     fn first_bundle(&self) -> Result<Vec<u8>> {
-        let v1::RawRecord { header, content } = self.records[0].clone();
+        let v1::RawRecord { header, content, .. } = self.records[0].clone();
         let content = content.context("the genesis")?;
         let salt = content.salt.try_into().ok().context("a salt")?;
         let content = Content { salt: Salt(salt), payload: content.payload };
@@ -117,7 +117,7 @@ impl Author {
         self.frontier.push(leaf);
         self.fresh.push(leaf);
         let content = Some(v1::Content { salt: salt.0.to_vec(), payload });
-        self.records.push(v1::RawRecord { header, content });
+        self.records.push(v1::RawRecord { header, content, erased_by: Vec::new() });
         RecordId::from_leaf(leaf)
     }
 

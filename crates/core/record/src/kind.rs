@@ -97,6 +97,8 @@ pub enum Known {
     Evidence,
     RegionEpoch,
     Affiliation,
+    Erase,
+    Erased,
 }
 
 impl Known {
@@ -118,6 +120,8 @@ impl Known {
         Self::Evidence,
         Self::RegionEpoch,
         Self::Affiliation,
+        Self::Erase,
+        Self::Erased,
     ];
 
     /// The protobuf package of the payload, which is the kind's name in headers.
@@ -140,6 +144,8 @@ impl Known {
             Self::Evidence => "folkmoot.record.evidence.v1",
             Self::RegionEpoch => "folkmoot.record.region_epoch.v1",
             Self::Affiliation => "folkmoot.record.affiliation.v1",
+            Self::Erase => "folkmoot.record.erase.v1",
+            Self::Erased => "folkmoot.record.erased.v1",
         }
     }
 
@@ -161,7 +167,9 @@ impl Known {
             | Self::Receipt
             | Self::Evidence
             | Self::RegionEpoch
-            | Self::Affiliation => Durability::Decisive,
+            | Self::Affiliation
+            | Self::Erase
+            | Self::Erased => Durability::Decisive,
         }
     }
 }

@@ -40,6 +40,7 @@ pub struct VerifiedRecord {
     header: Header,
     header_bytes: Vec<u8>,
     content: Option<Content>,
+    erased_by: Option<RecordId>,
 }
 
 impl VerifiedRecord {
@@ -65,6 +66,19 @@ impl VerifiedRecord {
     #[must_use]
     pub fn content(&self) -> Option<&Content> {
         self.content.as_ref()
+    }
+
+    /// The record that is said to have erased the payload, where it is missing. Whether there is such a record is found
+    /// once the rest of the log is held.
+    #[must_use]
+    pub const fn erased_by(&self) -> Option<RecordId> {
+        self.erased_by
+    }
+
+    /// The same, with the record that is said to have erased its payload.
+    #[must_use]
+    pub fn naming_its_erasure(self, erased_by: Option<RecordId>) -> Self {
+        Self { erased_by, ..self }
     }
 
     /// Its parts, for storing.
@@ -157,7 +171,8 @@ pub fn verify(
         None => return Err(RecordError::PayloadMissing { kind: header.kind.to_string() }),
     }
     let leaf: Hash = tlog::tree::leaf_hash(&header_bytes);
-    Ok(VerifiedRecord { id: RecordId::from_leaf(leaf), header, header_bytes, content })
+    let id = RecordId::from_leaf(leaf);
+    Ok(VerifiedRecord { id, header, header_bytes, content, erased_by: None })
 }
 
 fn verify_content(header: &Header, content: &Content) -> Result<(), RecordError> {

@@ -6,7 +6,7 @@
 use record::{
     Network, VerifiedRecord,
     limits::{MAX_BATCH_BYTES, MAX_BATCH_RECORDS},
-    verified::{self, ExpectedPlace},
+    verified::{self, ExpectedPlace, RecordError},
 };
 use tlog::{Frontier, Hash, MAX_CONSISTENCY_HASHES, verify_consistency};
 
@@ -103,8 +103,15 @@ pub fn verify_batch(place: &BatchPlace, batch: Batch) -> Result<VerifiedBatch, F
 fn verify_record(place: &BatchPlace, index: u64, raw: RawRecord) -> Result<VerifiedRecord, Fault> {
     let LogName { community, era } = place.log;
     let expected = ExpectedPlace { network: &place.network, community, era, index };
-    let RawRecord { header, content } = raw;
-    verified::verify(header, content, &expected).map_err(|error| Fault::Record { index, error })
+    let RawRecord { header, content, erased_by } = raw;
+    let has_content = content.is_some();
+    let verified = verified::verify(header, content, &expected)
+        .map_err(|error| Fault::Record { index, error })?;
+    if !has_content && erased_by.is_none() {
+        let kind = verified.header().kind.to_string();
+        return Err(Fault::Record { index, error: RecordError::PayloadMissing { kind } });
+    }
+    Ok(verified.naming_its_erasure(erased_by.filter(|_| !has_content)))
 }
 
 fn verify_root(place: &BatchPlace, frontier: &Frontier, proof: &[Hash]) -> Result<(), Fault> {

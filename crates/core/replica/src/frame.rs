@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use record::verified::Content;
+use record::{RecordId, verified::Content};
 use tlog::Hash;
 
 pub use record::LogName;
@@ -83,6 +83,8 @@ pub struct RawRecord {
     pub header: Vec<u8>,
     /// The salt and payload; `None` once erased.
     pub content: Option<Content>,
+    /// The record of the same community that erased the payload; only where that is missing.
+    pub erased_by: Option<RecordId>,
 }
 
 impl RawRecord {

@@ -6,7 +6,7 @@ use proto::{
     replication::{LengthError, community_from, hashes_from},
     v1::{self, frame::Step},
 };
-use record::{CommunityId, LogName, commitment::Salt, verified::Content};
+use record::{CommunityId, LogName, RecordId, commitment::Salt, verified::Content};
 use replica::{Ack, Batch, Frame, Head, RawRecord, Refusal, Want};
 
 /// Why a frame cannot be read.
@@ -74,13 +74,20 @@ fn parse_batch(batch: v1::Batch) -> Result<Batch, FrameError> {
 }
 
 fn parse_record(record: v1::RawRecord) -> Result<RawRecord, FrameError> {
-    let v1::RawRecord { header, content } = record;
+    let v1::RawRecord { header, content, erased_by } = record;
     let content = content.map(|v1::Content { salt, payload }| {
         let found = salt.len();
         let salt = salt.try_into().map_err(|_bytes| LengthError { what: "a salt", found })?;
         Ok::<_, FrameError>(Content { salt: Salt(salt), payload })
     });
-    Ok(RawRecord { header, content: content.transpose()? })
+    let erased_by = match erased_by.len() {
+        0 => None,
+        found => {
+            let id = RecordId::from_slice(&erased_by);
+            Some(id.ok_or(LengthError { what: "the id of an erase record", found })?)
+        }
+    };
+    Ok(RawRecord { header, content: content.transpose()?, erased_by })
 }
 
 /// The frame that says this.
@@ -138,10 +145,11 @@ fn render_batch(batch: Batch) -> v1::Batch {
 }
 
 fn render_record(record: RawRecord) -> v1::RawRecord {
-    let RawRecord { header, content } = record;
+    let RawRecord { header, content, erased_by } = record;
     let content =
         content.map(|Content { salt, payload }| v1::Content { salt: salt.0.to_vec(), payload });
-    v1::RawRecord { header, content }
+    let erased_by = erased_by.map(|id| id.as_bytes().to_vec()).unwrap_or_default();
+    v1::RawRecord { header, content, erased_by }
 }
 
 #[cfg(test)]
@@ -154,8 +162,10 @@ mod tests {
         let record = RawRecord {
             header: vec![1, 2],
             content: Some(Content { salt: Salt([3; 32]), payload: vec![4] }),
+            erased_by: None,
         };
-        let erased = RawRecord { header: vec![5], content: None };
+        let erased_by = Some(RecordId::from_bytes([9; 32]));
+        let erased = RawRecord { header: vec![5], content: None, erased_by };
         let frames = [
             Frame::Heads(vec![Head { log, checkpoint: vec![1].into(), identity: vec![].into() }]),
             Frame::Want(Want { log, start: 1, end: 9, credit: 3 }),

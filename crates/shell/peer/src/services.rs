@@ -162,7 +162,8 @@ impl LogService for Peer {
             self.proof(log, index).await.map_err(|error| status_of(&error))?;
         let content =
             record.content.map(|it| v1::Content { salt: it.salt.0.to_vec(), payload: it.payload });
-        let record = v1::RawRecord { header: record.header_bytes, content };
+        let erased_by = record.erased_by.map(|id| id.as_bytes().to_vec()).unwrap_or_default();
+        let record = v1::RawRecord { header: record.header_bytes, content, erased_by };
         Ok(Response::new(GetProofResponse { record: Some(record), tlog_proof }))
     }
 }

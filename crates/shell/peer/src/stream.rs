@@ -396,7 +396,8 @@ async fn keep_cosignatures(
 }
 
 fn raw(record: store::StoredRecord) -> RawRecord {
-    RawRecord { header: record.header_bytes, content: record.content }
+    let store::StoredRecord { header_bytes: header, content, erased_by, .. } = record;
+    RawRecord { header, content, erased_by }
 }
 
 fn not_loaded(log: LogName, error: &StoreError) -> Input {

@@ -6,6 +6,7 @@ use record::{Header, LogName, VerifiedRecord};
 use tlog::{Checkpoint, Frontier, Note, NoteSignature, cosign};
 
 use crate::{
+    erasures,
     error::StoreError,
     logs::{LogRow, place_of},
     proofs, receipts, register,
@@ -174,6 +175,8 @@ impl Completed {
     ) -> Result<Accepted, StoreError> {
         let Self { checkpoint: Checkpoint { size, root, .. }, note, ours, is_news, is_newer } =
             self;
+        let log_no = scope.tails.get_or_begin(&mut scope.tx, log, None).await?.row.log_no;
+        erasures::must_explain_what_is_missing(scope, log_no).await?;
         let held = &scope.tails.get_or_begin(&mut scope.tx, log, None).await?.row;
         let accepted = Accepted {
             size: held.frontier.size(),
@@ -287,7 +290,11 @@ pub(crate) async fn store_records(
     tail.row.pending = pending;
     scope.group.changed.insert(log);
     for (index, record) in (first..).zip(&records) {
-        register::note(scope, place_of(log_no, index)?, record).await?;
+        let place = place_of(log_no, index)?;
+        register::note(scope, place, record).await?;
+        if let Some(erase) = record.erased_by() {
+            erasures::note_missing(scope, place, erase).await?;
+        }
     }
     let mut place = place_of(log_no, first)?;
     let mut records = records.into_iter();

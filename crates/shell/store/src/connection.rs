@@ -108,6 +108,16 @@ impl WriteFile {
         }
     }
 
+    /// Folds the whole WAL into the file and cuts it; tells whether that is done, or a reader still keeps it.
+    pub(crate) async fn fold(&mut self) -> bool {
+        let Ok(mut db) = self.take().await else { return false };
+        let done = sqlx::query_scalar::<_, i64>("PRAGMA wal_checkpoint(TRUNCATE)")
+            .fetch_one(&mut db)
+            .await;
+        self.put_back(db);
+        done.is_ok_and(|is_busy| is_busy == 0)
+    }
+
     /// Folds the whole WAL into the file.
     async fn truncate_wal(&mut self) -> Result<(), StoreError> {
         let mut db = self.take().await?;

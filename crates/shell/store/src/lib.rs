@@ -15,6 +15,7 @@
 mod accept;
 mod append;
 mod connection;
+mod erasures;
 mod error;
 mod jobs;
 mod load;
@@ -46,6 +47,7 @@ use crate::connection::WriteFile;
 
 pub use accept::{Accepted, Incoming};
 pub use append::{Appended, Draft, Guard, Reference};
+pub use erasures::Erasure;
 pub use error::StoreError;
 pub use logs::LogRow;
 pub use read::{BatchLimits, FeedItem, Position, StoredBatch, StoredRecord, WordsRow};

@@ -28,6 +28,8 @@ pub struct StoredRecord {
     pub header_bytes: Vec<u8>,
     /// Salt and payload; `None` once erased.
     pub content: Option<Content>,
+    /// The record that erased them.
+    pub erased_by: Option<RecordId>,
 }
 
 impl StoredRecord {
@@ -104,7 +106,9 @@ pub(crate) fn read_record(row: &SqliteRow) -> Result<StoredRecord, StoreError> {
         (None | Some(_), None) | (None, Some(_)) => None,
     };
     let (_, index) = logs::split_place(place);
-    Ok(StoredRecord { index, header_bytes: rows::column(row, 1)?, content })
+    let erased_by: Option<Vec<u8>> = rows::column(row, 4)?;
+    let erased_by = erased_by.as_deref().and_then(RecordId::from_slice);
+    Ok(StoredRecord { index, header_bytes: rows::column(row, 1)?, content, erased_by })
 }
 
 async fn range(
@@ -114,7 +118,9 @@ async fn range(
     end: u64,
 ) -> Result<Vec<StoredRecord>, StoreError> {
     sqlx::query(
-        "SELECT place, header, salt, payload FROM records WHERE $1 <= place AND place < $2 ORDER BY place",
+        "SELECT r.place, r.header, r.salt, r.payload, e.erase
+         FROM records AS r LEFT JOIN erasures AS e ON e.place = r.place
+         WHERE $1 <= r.place AND r.place < $2 ORDER BY r.place",
     )
     .bind(place_of(log_no, start)?)
     .bind(place_of(log_no, end)?)
@@ -278,8 +284,9 @@ impl Store {
     pub async fn words(&self, id: RecordId) -> Result<Option<WordsRow>, StoreError> {
         let mut db = self.reader().await?;
         let row = sqlx::query(
-            "SELECT r.place, r.header, r.salt, r.payload FROM words AS w
-             JOIN records AS r ON r.place = w.place WHERE w.record = $1",
+            "SELECT r.place, r.header, r.salt, r.payload, e.erase FROM words AS w
+             JOIN records AS r ON r.place = w.place LEFT JOIN erasures AS e ON e.place = r.place
+             WHERE w.record = $1",
         )
         .bind(id.as_bytes().to_vec())
         .fetch_optional(&mut *db)

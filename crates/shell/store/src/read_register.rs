@@ -112,7 +112,7 @@ impl Store {
     pub async fn case_records(&self, case_no: i64) -> Result<Vec<WordsRow>, StoreError> {
         let mut db = self.reader().await?;
         let stored = sqlx::query(
-            "SELECT r.place, r.header, r.salt, r.payload FROM case_records AS c
+            "SELECT r.place, r.header, r.salt, r.payload, NULL FROM case_records AS c
              JOIN records AS r ON r.place = c.place WHERE c.case_no = $1 ORDER BY c.place",
         )
         .bind(case_no)

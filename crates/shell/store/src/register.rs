@@ -12,6 +12,7 @@ use sqlx::sqlite::SqliteRow;
 
 use crate::{
     append::{Appended, own_place},
+    erasures::{self, Noted},
     error::StoreError,
     load::{self, Loaded, Touched},
     logs::{place_of, split_place},
@@ -43,6 +44,13 @@ pub(crate) async fn note(
         Payload::Receipt(receipt) => receipts::note(scope, header.community, receipt).await,
         Payload::RegionEpoch(_) => region::note(scope, place).await,
         Payload::Affiliation(_) => region::note_affiliation(scope, place, header.community).await,
+        Payload::Erase(erase) => {
+            let author = LogName { community: header.community, era: header.era };
+            let noted = Noted { place, id: record.id(), author, erase: *erase };
+            scope.group.erasures.push(noted);
+            Ok(())
+        }
+        Payload::Erased(erased) => erasures::note_erased(scope, header.community, erased).await,
         Payload::Evidence(_) => Ok(()),
         Payload::Covenant(_)
         | Payload::Opportunity(_)
@@ -141,7 +149,7 @@ async fn file_if_room(
     scope.tx.write(sql, values).await
 }
 
-async fn refuse(
+pub(crate) async fn refuse(
     scope: &mut Scope<'_>,
     place: i64,
     reason: &str,

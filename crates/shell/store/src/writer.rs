@@ -18,6 +18,7 @@ use tokio::{
 use crate::{
     StoreConfig, accept, append,
     connection::WriteFile,
+    erasures::{self, Noted},
     error::StoreError,
     jobs::{Answer, Job, Reply, Waiting, answer},
     logs::{self, LogRow, Tails},
@@ -65,6 +66,12 @@ pub(crate) struct Group {
     pub(crate) changed: BTreeSet<LogName>,
     /// Logs of others of which a whole checkpoint came to be held.
     pub(crate) received: BTreeMap<LogName, (u64, Hash)>,
+    /// Erase records that were stored, to be followed once everything else is.
+    pub(crate) erasures: Vec<Noted>,
+    /// Whether a payload was erased.
+    pub(crate) erased: bool,
+    /// Whether a record came without its payload.
+    pub(crate) came_without_payload: bool,
     /// Whether our own log grew.
     pub(crate) own_grew: bool,
     /// How many feed items were written.
@@ -94,6 +101,8 @@ struct Writer {
     tails: Tails,
     commits: broadcast::Sender<Arc<Commit>>,
     fault: watch::Sender<Option<StoreError>>,
+    /// Whether something was erased that the write-ahead log may still hold.
+    must_fold: bool,
     /// The time of the group before.
     last_instant: UnixMillis,
     /// The end of the feed.
@@ -132,6 +141,7 @@ pub(crate) fn start(files: Files, config: Arc<StoreConfig>, jobs: mpsc::Receiver
         tails: Tails::default(),
         commits: commits.clone(),
         fault,
+        must_fold: true,
         last_instant: last_item.position.instant,
         last_item,
     };
@@ -241,6 +251,10 @@ impl Writer {
             self.tails.clear();
         }
         self.tell_fault(ended.as_ref().err());
+        if ended.is_ok() {
+            // What was erased is not to stay in the write-ahead log; while a reader keeps it there, this is tried again.
+            self.must_fold = self.must_fold && !self.file.fold().await;
+        }
         for answer in answers {
             answer(ended.as_ref().map(|_| ()));
         }
@@ -289,6 +303,7 @@ impl Writer {
         scope.tx.attempt("writing records");
         scope.apply_all(jobs, answers).await?;
         scope.tx.attempt("filing receipts and signing our head");
+        erasures::carry_out(&mut scope).await?;
         receipts::file(&mut scope).await?;
         append::sign_head(&mut scope).await?;
         scope.tx.attempt("writing the register");
@@ -299,6 +314,7 @@ impl Writer {
         self.tell_region(region);
         self.last_item = last_item;
         self.last_instant = now.max(last_item.position.instant);
+        self.must_fold |= group.erased;
         let next_deadline = register::read_deadline(&last)?;
         metrics::histogram!("folkmoot_store_commit_seconds")
             .record(started.elapsed().as_secs_f64());

@@ -5,6 +5,7 @@
 
 pub mod affiliation;
 pub mod covenant;
+pub mod erasure;
 pub mod evidence;
 pub mod opportunity;
 pub mod poll;
@@ -14,6 +15,7 @@ pub mod words;
 
 pub use affiliation::Affiliation;
 pub use covenant::CovenantAction;
+pub use erasure::{Erase, Erased};
 pub use evidence::ForkEvidence;
 pub use opportunity::OpportunityAction;
 pub use poll::{PollAction, ResultAction, Roll, TallyAction};
@@ -41,6 +43,8 @@ pub enum Payload {
     Evidence(ForkEvidence),
     RegionEpoch(RegionAction),
     Affiliation(Affiliation),
+    Erase(Erase),
+    Erased(Erased),
 }
 
 impl Payload {
@@ -62,6 +66,8 @@ impl Payload {
             Self::Evidence(_) => Known::Evidence,
             Self::RegionEpoch(_) => Known::RegionEpoch,
             Self::Affiliation(_) => Known::Affiliation,
+            Self::Erase(_) => Known::Erase,
+            Self::Erased(_) => Known::Erased,
         }
     }
 
@@ -94,7 +100,9 @@ impl Payload {
             | Self::Receipt(_)
             | Self::Evidence(_)
             | Self::RegionEpoch(_)
-            | Self::Affiliation(_) => false,
+            | Self::Affiliation(_)
+            | Self::Erase(_)
+            | Self::Erased(_) => false,
         }
     }
 }

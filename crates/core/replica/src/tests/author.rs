@@ -92,8 +92,11 @@ impl Author {
             payload_bytes: u32::try_from(payload.len()).unwrap(),
             references: Vec::new(),
         };
-        self.records
-            .push(RawRecord { header: header.encode(), content: Some(Content { salt, payload }) });
+        self.records.push(RawRecord {
+            header: header.encode(),
+            content: Some(Content { salt, payload }),
+            erased_by: None,
+        });
     }
 
     /// Appends records until there are `size`.

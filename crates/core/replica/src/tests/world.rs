@@ -127,7 +127,7 @@ impl Node {
                 Some(_) => {}
                 None => {
                     stored.leaves.push(leaf);
-                    stored.records.push(RawRecord { header, content });
+                    stored.records.push(RawRecord { header, content, erased_by: None });
                 }
             }
         }

@@ -40,7 +40,7 @@ async fn batch(node: &Peer, start: u64) -> Batch {
     let records = stored.records.into_iter().map(|it| {
         let content =
             it.content.map(|it| Content { salt: it.salt.0.to_vec(), payload: it.payload });
-        RawRecord { header: it.header_bytes, content }
+        RawRecord { header: it.header_bytes, content, erased_by: Vec::new() }
     });
     Batch {
         community: log.community.as_bytes().to_vec(),

@@ -10,6 +10,7 @@
 mod accepting;
 mod appending;
 mod durability;
+mod erasing;
 mod guards;
 mod regions;
 mod register;
