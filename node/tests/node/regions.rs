@@ -16,7 +16,7 @@ fn a_proposal_is_filed_once_shown_to_others_and_holds_with_two_of_three() {
     assert_eq!(shown["proposals"][0]["coordinators"]["added"][0], NEWCOMER);
     assert_eq!(shown["proposals"][0]["filed_by"][0], node.community.id.as_str());
 
-    let beginning = &filed["hash"].as_str().unwrap()[..8];
+    let beginning = filed["hash"].as_str().unwrap().get(..8).unwrap();
     let again = node.refused(&["region", "support", beginning]);
     assert_eq!(again.json["error"]["reason"], "record.repeat");
     let other = node.refused(&["region", "propose", "--remove", FORUM]);

@@ -109,7 +109,11 @@ impl RegionView {
 
     /// The newest epoch, in force or provisional.
     #[must_use]
-    #[expect(clippy::expect_used, reason = "the first epoch is never taken away")]
+    #[expect(
+        clippy::expect_used,
+        clippy::missing_panics_doc,
+        reason = "the first epoch is never taken away"
+    )]
     pub fn newest(&self) -> &EpochView {
         self.epochs.last().expect("a region has its first epoch")
     }

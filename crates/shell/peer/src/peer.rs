@@ -70,6 +70,9 @@ pub enum Role {
     Coordinator,
 }
 
+/// The filings behind every epoch, proved, with the hash of the newest.
+pub(crate) type Certified = Mutex<Option<(EpochHash, Arc<Vec<CertifiedEpoch>>)>>;
+
 /// One process as others see it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Peer {
@@ -86,7 +89,7 @@ struct Shared {
     role: Role,
     links: Links,
     /// The filings behind every epoch, proved, with the hash of the newest.
-    certified: Mutex<Option<(EpochHash, Arc<Vec<CertifiedEpoch>>)>>,
+    certified: Certified,
     identities: Mutex<BTreeMap<LogName, Arc<LogIdentity>>>,
     /// Told when every stream is to end.
     ending: StopSignal,
@@ -240,7 +243,7 @@ impl Peer {
     }
 
     /// The filings behind every epoch, proved, with the hash of the newest; kept because their proofs never change.
-    pub(crate) fn certified(&self) -> &Mutex<Option<(EpochHash, Arc<Vec<CertifiedEpoch>>)>> {
+    pub(crate) fn certified(&self) -> &Certified {
         &self.shared.certified
     }
 

@@ -295,7 +295,11 @@ impl VerifiedRegion {
 
     /// The newest epoch.
     #[must_use]
-    #[expect(clippy::expect_used, reason = "the first epoch is never taken away")]
+    #[expect(
+        clippy::expect_used,
+        clippy::missing_panics_doc,
+        reason = "the first epoch is never taken away"
+    )]
     pub fn newest(&self) -> &VerifiedEpoch {
         self.epochs.last().expect("a region has its first epoch")
     }
