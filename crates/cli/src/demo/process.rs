@@ -3,6 +3,7 @@
 use std::{
     ffi::OsString,
     fs::File,
+    os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
     process::Stdio,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -57,6 +58,9 @@ pub(super) struct Processes {
     /// The command under way, or the last one.
     command: Mutex<Option<JoinHandle<()>>>,
 }
+
+/// The number of the signal that Ctrl-C gives.
+const SIGINT: i32 = 2;
 
 /// A running server. It ends when its standard input does.
 #[derive(Debug)]
@@ -158,7 +162,9 @@ impl Server {
         drop(self.child.stdin.take());
         if let Ok(ended) = timeout(STOP_WITHIN, self.child.wait()).await {
             let status = ended?;
-            if !status.success() {
+            // Ctrl-C reached it before it stood in a process group of its own: it had not begun.
+            let had_not_begun = status.signal() == Some(SIGINT);
+            if !status.success() && !had_not_begun {
                 bail!("A server ended with {status}.{}", last_lines(&self.log));
             }
             return Ok(());
