@@ -151,6 +151,7 @@ fn an_erased_text_travels_as_an_absence() {
     let mut author = Author::of(1, 3);
     author.append(Known::Text, b"gone".to_vec());
     author.records[3].content = None;
+    author.records[3].erased_by = Some(record::RecordId::from_bytes([9; 32]));
     let mut world = World::pair(Node::holding([&author]), Node::default());
     world.settle();
     assert!(world.has_all(1, &author));

@@ -177,6 +177,13 @@ fn refuses_records_that_are_oversize_truncated_non_canonical_or_out_of_order() {
 }
 
 #[test]
+fn refuses_a_text_that_is_missing_without_a_name_for_what_erased_it() {
+    let mut author = Author::of(1, 3);
+    author.append(Known::Text, b"gone".to_vec());
+    assert_eq!(refused(&author, |it| it.records[3].content = None), "record.payload_missing");
+}
+
+#[test]
 fn refuses_records_of_another_log_and_another_network() {
     let (author, other) = (Author::of(1, 300), Author::of(2, 300));
     let foreign = |it: &mut Batch| it.records[7] = other.records[7].clone();

@@ -120,6 +120,7 @@ impl Node {
         }
         let adds_records = stored.size() < frontier.size();
         for (index, record) in (usize::try_from(start).unwrap()..).zip(records) {
+            let erased_by = record.erased_by();
             let (_, header, content) = record.into_parts();
             let leaf = leaf_hash(&header);
             match stored.leaves.get(index) {
@@ -127,7 +128,7 @@ impl Node {
                 Some(_) => {}
                 None => {
                     stored.leaves.push(leaf);
-                    stored.records.push(RawRecord { header, content, erased_by: None });
+                    stored.records.push(RawRecord { header, content, erased_by });
                 }
             }
         }
