@@ -28,6 +28,11 @@ pub const MAX_PARTIES: usize = 64;
 ///
 /// It decides verdicts, so every replica must have the same: another value is another version of the rules.
 pub const MAX_CASE_RECORDS: usize = 1_024;
+/// The most records of one log that say something about the region and count: an epoch a month and a vouch a month for 20
+/// years. Of the largest region's epochs they take 34 MB, which is what one community can make a replica read at once.
+///
+/// It decides who holds a vote, so every replica must have the same.
+pub const MAX_STATEMENTS: usize = 512;
 /// The most options of a poll.
 pub const MAX_POLL_OPTIONS: usize = 200;
 /// The most ballots of one community in a poll.
@@ -170,6 +175,13 @@ pub const TABLE: &[Limit] = &[
         MAX_SEATS as u64,
         "coordinators or witnesses",
         "one cosignature line each leaves room in a note",
+        400,
+    ),
+    limit(
+        "region.too_many_statements",
+        MAX_STATEMENTS as u64,
+        "records",
+        "an epoch and a vouch each month for 20 years",
         400,
     ),
     limit(

@@ -3,10 +3,20 @@
 use std::collections::BTreeMap;
 
 use civic::{RegionView, Statement};
-use record::{CommunityId, Payload, RecordId, UnixMillis, kind::Known, payload::Affiliation};
+use record::{
+    CommunityId, Payload, RecordId, UnixMillis, kind::Known, limits::MAX_STATEMENTS,
+    payload::Affiliation, region::RegionAction,
+};
 use sqlx::{SqlitePool, sqlite::SqliteRow};
 
-use crate::{Store, accept::stored_header, error::StoreError, rows, transaction, writer::Scope};
+use crate::{
+    Store,
+    accept::stored_header,
+    error::StoreError,
+    logs::{place_of, split_place},
+    rows, transaction,
+    writer::Scope,
+};
 
 /// In the table `dirty` the region stands beside the cases, under a number that no case has, and before all of them.
 pub(crate) const DIRTY: i64 = 0;
@@ -19,9 +29,27 @@ LEFT JOIN receipts AS x
   ON x.community = l.community AND x.era = l.era AND (s.place & 1099511627775) < x.size
 GROUP BY s.place, x.coordinator ORDER BY s.place";
 
-/// Files what a community says about a region; the region is folded anew before the commit.
-pub(crate) async fn note(scope: &mut Scope<'_>, place: i64) -> Result<(), StoreError> {
-    scope.tx.write("INSERT OR IGNORE INTO statements (place) VALUES (?)", [place.into()]).await?;
+/// Files what a community says about this region, unless its log has said too much already; the region is folded anew
+/// before the commit. Without that bound one member could make every replica read a flood at each of its records.
+pub(crate) async fn note(
+    scope: &mut Scope<'_>,
+    place: i64,
+    action: &RegionAction,
+) -> Result<(), StoreError> {
+    if action.region() != scope.config.region.region() {
+        return Ok(());
+    }
+    let most = i64::try_from(MAX_STATEMENTS).unwrap_or(i64::MAX);
+    let first = place_of(split_place(place).0, 0)?;
+    let sql = "INSERT OR IGNORE INTO statements (place) SELECT ? WHERE (
+                 SELECT COUNT(*) FROM statements WHERE ? <= place AND place < ?
+               ) < ?";
+    scope.tx.write(sql, [place.into(), first.into(), place.into(), most.into()]).await?;
+    let sql = "INSERT OR REPLACE INTO refusals (place, reason, detail)
+               SELECT ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM statements WHERE place = ?)";
+    let detail = format!("Of one log {MAX_STATEMENTS} records about the region count.");
+    let reason = "region.too_many_statements";
+    scope.tx.write(sql, [place.into(), reason.into(), detail.into(), place.into()]).await?;
     scope.group.may_be_dirty = true;
     scope.tx.write("INSERT OR IGNORE INTO dirty VALUES (?)", [DIRTY.into()]).await
 }

@@ -42,7 +42,7 @@ pub(crate) async fn note(
         Payload::Text(_) | Payload::Notice(_) => note_words(scope, place, record.id()).await,
         Payload::Roll(roll) => note_roll(scope, place, header.community, roll).await,
         Payload::Receipt(receipt) => receipts::note(scope, header.community, receipt).await,
-        Payload::RegionEpoch(_) => region::note(scope, place).await,
+        Payload::RegionEpoch(action) => region::note(scope, place, action).await,
         Payload::Affiliation(_) => region::note_affiliation(scope, place, header.community).await,
         Payload::Erase(erase) => {
             let author = LogName { community: header.community, era: header.era };

@@ -4,6 +4,7 @@ use civic::RegionView;
 use proptest::prelude::*;
 use record::{
     LogName, Payload, RecordId, UnixMillis,
+    limits::MAX_STATEMENTS,
     payload::{Receipt, receipt::HeldHead},
     region::{Epoch, RegionAction, Roster},
 };
@@ -50,6 +51,27 @@ async fn the_third_of_five_filings_makes_the_epoch_and_a_restart_finds_it_again(
     reader.store.close().await.unwrap();
     let reopened = reopen(reader.folder.path(), 4, &reader.clock).await;
     assert_eq!(view(&reopened), told);
+}
+
+#[tokio::test]
+async fn of_one_log_512_records_about_the_region_count_and_those_of_another_region_take_no_room() {
+    let node = place(1).await;
+    let vouch = |region, community, withdrawn| {
+        let vouch = RegionAction::Vouch { region, community, withdrawn };
+        draft(&Payload::RegionEpoch(vouch), Vec::new())
+    };
+    let elsewhere = record::RegionId::from_bytes([7; 32]);
+    append(&node.store, vouch(elsewhere, community(9), false)).await;
+    let repeats = (0..MAX_STATEMENTS - 1).map(|n| vouch(region(), community(8), n % 2 == 1));
+    node.store.append(repeats.collect(), store::Guard::None).await.unwrap();
+    let last = append(&node.store, vouch(region(), community(9), false)).await;
+    let beyond = append(&node.store, vouch(region(), community(10), false)).await;
+
+    assert!(node.store.refusal(node.log, last.index).await.unwrap().is_none());
+    let refusal = node.store.refusal(node.log, beyond.index).await.unwrap().unwrap();
+    assert_eq!(refusal.0, "region.too_many_statements");
+    let guests = view(&node.store).guests().clone();
+    assert!(guests.contains(&community(9)) && !guests.contains(&community(10)));
 }
 
 #[tokio::test]
