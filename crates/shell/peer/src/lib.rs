@@ -2,9 +2,9 @@
 //! others, the replication stream between them, and the public pages of a log.
 //!
 //! ```text
-//! DataFolder + CharterFile ──▶ Peer ──▶ dialler ─┐
-//!                               │                ├─▶ stream (replica::Exchange over store and connection)
-//!                               └────▶ services ─┘
+//! DataFolder + CharterFile ──▶ Peer ──▶ dialler ────┐
+//!                               ├────▶ services ───┼─▶ stream (replica::Exchange over store and connection)
+//!                               ├────▶ neighbours ─┘
 //!                               └────▶ pages: /log/<id>/<era>/…, /healthz, /readyz, /metrics
 //! ```
 //!
@@ -19,6 +19,8 @@ pub mod frames;
 pub mod hello;
 pub mod host;
 pub mod links;
+pub mod mesh_config;
+pub mod neighbours;
 pub mod pages;
 pub mod services;
 pub mod stream;
