@@ -90,10 +90,11 @@ async fn start(
 
 /// Waits until every node holds the record of every other.
 async fn until_all_hold(nodes: &[Founded], servers: &[Server]) -> Result<()> {
+    let mut turn = tokio::time::interval(std::time::Duration::from_millis(50));
     for server in servers {
         for node in nodes {
             while held(&server.plain, &node.id).await?.size == 0 {
-                tokio::task::yield_now().await;
+                turn.tick().await;
             }
         }
     }
