@@ -47,6 +47,7 @@ fn links(peer: &Peer) -> Vec<Value> {
             "id": seat.id,
             "address": seat.address,
             "connected": state.connected,
+            "mesh_streams": state.mesh_streams,
             "acked_size": state.acked_size,
             "cosigned_size": state.cosigned_size,
             "clock_skew_millis": state.clock_skew_millis,
