@@ -125,6 +125,56 @@ pub fn verified_record_to(record: &VerifiedRecord) -> v1::RawRecord {
     raw_record_to(record.header_bytes(), record.content())
 }
 
+/// Bytes that are no message of the expected form.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the message cannot be read: {what}")]
+pub struct MalformedError {
+    /// What is wrong.
+    pub what: String,
+}
+
+impl MalformedError {
+    /// The stable reason.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        "message.malformed"
+    }
+}
+
+fn decode<M: prost::Message + Default>(bytes: &[u8]) -> Result<M, MalformedError> {
+    M::decode(bytes).map_err(|error| MalformedError { what: error.to_string() })
+}
+
+/// The frame in these bytes, for streams that carry no gRPC.
+///
+/// # Errors
+///
+/// [`MalformedError`] if they are no frame.
+pub fn decode_frame(bytes: &[u8]) -> Result<v1::Frame, MalformedError> {
+    decode(bytes)
+}
+
+/// The bytes of a frame.
+#[must_use]
+pub fn encode_frame(frame: &v1::Frame) -> Vec<u8> {
+    prost::Message::encode_to_vec(frame)
+}
+
+/// The doorbell in these bytes.
+///
+/// # Errors
+///
+/// [`MalformedError`] if they are none.
+pub fn decode_doorbell(bytes: &[u8]) -> Result<v1::Doorbell, MalformedError> {
+    decode(bytes)
+}
+
+/// The bytes of a doorbell.
+#[must_use]
+pub fn encode_doorbell(doorbell: &v1::Doorbell) -> Vec<u8> {
+    prost::Message::encode_to_vec(doorbell)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,5 +217,19 @@ mod tests {
         let refusal = raw_record_from(record).unwrap_err();
         assert_eq!(refusal.to_string(), "the salt of a payload has 31 bytes in place of 32");
         assert_eq!(refusal.reason(), "message.wrong_length");
+    }
+
+    #[test]
+    fn frames_and_doorbells_read_back_and_half_of_one_does_not() {
+        let want = v1::Want { community: vec![7; 32], era: 1, start: 2, end: 3, credit: 4 };
+        let frame = v1::Frame { step: Some(v1::frame::Step::Want(want)) };
+        let bytes = encode_frame(&frame);
+        assert_eq!(decode_frame(&bytes), Ok(frame));
+        assert!(decode_frame(bytes.split_last().unwrap().1).is_err());
+        let doorbell =
+            v1::Doorbell { community: vec![7; 32], era: 1, size: 2, checkpoint: vec![3; 9] };
+        let bytes = encode_doorbell(&doorbell);
+        assert_eq!(decode_doorbell(&bytes), Ok(doorbell));
+        assert_eq!(decode_doorbell(&bytes[..9]).unwrap_err().reason(), "message.malformed");
     }
 }

@@ -1,7 +1,7 @@
 //! Speed and memory of a region, as a table and one line of JSON.
 //!
 //! ```text
-//! ingest ──▶ yardstick (a bare loop over the same rows) ──▶ pledges ──▶ rebuild ──▶ propagation ──▶ idle
+//! ingest ──▶ yardstick (a bare loop over the same rows) ──▶ pledges ──▶ rebuild ──▶ propagation ──▶ idle ──▶ mesh
 //! ```
 //!
 //! A disk's rate of fsyncs swings by an order of magnitude within an hour, so every limit is a ratio to a yardstick of
@@ -29,6 +29,8 @@ mod bare;
 mod idle;
 #[path = "region/ingest.rs"]
 mod ingest;
+#[path = "region/mesh.rs"]
+mod mesh;
 #[path = "region/meter.rs"]
 mod meter;
 #[path = "region/propagation.rs"]
@@ -87,6 +89,9 @@ fn main() -> anyhow::Result<()> {
         }
         if is_asked_for("idle") {
             idle::measure(&mut report).await?;
+        }
+        if is_asked_for("mesh") {
+            mesh::measure(&mut report).await?;
         }
         anyhow::Ok(())
     })?;

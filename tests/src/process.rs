@@ -46,6 +46,8 @@ pub struct Server {
     child: Child,
     /// Where it serves HTTP and gRPC without TLS.
     pub plain: String,
+    /// Where it listens on the mesh; nowhere if it takes no part in it.
+    pub mesh: Vec<String>,
 }
 
 impl Server {
@@ -75,7 +77,9 @@ impl Server {
             format!("{} did not become ready:\n{log}", dir.display())
         })?;
         let plain = ready.get("plain").and_then(Value::as_str).context("a plain port")?.to_owned();
-        Ok(Self { child, plain })
+        let mesh = ready.get("mesh").and_then(Value::as_str).unwrap_or_default();
+        let mesh = mesh.split_terminator(',').map(str::to_owned).collect();
+        Ok(Self { child, plain, mesh })
     }
 
     /// Ends it as a power cut would: SIGKILL, and nothing is asked.

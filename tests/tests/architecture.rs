@@ -25,9 +25,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("proto", &["record", "tlog"]),
     ("runtime", &[]),
     ("transport", &[]),
+    ("mesh", &[]),
     ("ballotbox", &["record", "tlog"]),
     ("store", &["record", "tlog", "civic", "proto", "runtime"]),
-    ("peer", &["record", "tlog", "civic", "replica", "proto", "store", "transport", "runtime"]),
+    (
+        "peer",
+        &["record", "tlog", "civic", "replica", "proto", "store", "transport", "mesh", "runtime"],
+    ),
     (
         "node",
         &[
@@ -65,7 +69,17 @@ const PURE: &[&str] = &["tlog", "record", "civic", "replica", "formats"];
 const OUTSIDE: &[(&str, &[&str])] = &[
     (
         "tokio",
-        &["ballotbox", "store", "transport", "runtime", "peer", "node", "coordinator", "folkmoot"],
+        &[
+            "ballotbox",
+            "store",
+            "transport",
+            "mesh",
+            "runtime",
+            "peer",
+            "node",
+            "coordinator",
+            "folkmoot",
+        ],
     ),
     ("tonic", &["proto", "transport", "peer", "node", "coordinator", "folkmoot"]),
     ("prost", &["proto"]),

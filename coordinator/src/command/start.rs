@@ -59,6 +59,9 @@ pub(super) struct Settings {
 #[derive(Debug, Args)]
 #[command(after_help = "Example: folkmoot-coordinator run --dir /var/lib/folkmoot \
 --charter /etc/folkmoot/charter.toml --listen 0.0.0.0:7443 --plain 127.0.0.1:8080\n\n\
+The mesh (in the file of --config; off unless enabled): [mesh] enabled = true, listen = [\"/ip4/0.0.0.0/tcp/7444\", \
+\"/ip4/0.0.0.0/udp/7444/quic-v1\"] if left out, external, peers = [\"/dns/node.example/tcp/7444\"], mdns = false, \
+relay = false, region_key_file for a private region.\n\n\
 SIGTERM or Ctrl-C stops it once what is under way is finished; one more, a second or more later, ends it at once.")]
 pub(super) struct Run {
     /// The data folder.
@@ -177,6 +180,7 @@ fn not_run(error: impl Into<HostError>) -> CommandError {
 pub(super) fn check_config(settings: Settings) -> Result<Said, CommandError> {
     let config = settings.load()?;
     telemetry::check_filter(&config.log.filter).map_err(not_run)?;
+    config.mesh.region_key().map_err(not_run)?;
     if let Some(charter) = &config.charter {
         CharterFile::read(charter).map_err(not_run)?;
     }

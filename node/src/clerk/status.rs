@@ -50,6 +50,7 @@ async fn links(peer: &Peer) -> Result<Vec<Value>, Refusal> {
             "id": seat.id,
             "address": seat.address,
             "connected": state.connected,
+            "mesh_streams": state.mesh_streams,
             "acked_size": state.acked_size,
             "cosigned_size": state.cosigned_size,
             "clock_skew_millis": state.clock_skew_millis,

@@ -68,6 +68,13 @@ A charter:\n  network = \"demo.folkmoot.example\"\n  name = \"Estuary\"\n  \
 ocid_prefix = \"ocds-a1b2c3\"   # if OCDS registered one for the region\n\n  \
 [[coordinators]]\n  id = \"fm1…\"\n  address = \"coordinator.example:7443\"\n\n  \
 [[founders]]           # once for each, this community among them\n  id = \"fm1…\"\n\n\
+The mesh, by which nodes find each other with no coordinator (in the file of --config; off unless enabled):\n  \
+[mesh]\n  enabled = true\n  listen = [\"/ip4/0.0.0.0/tcp/7444\", \"/ip4/0.0.0.0/udp/7444/quic-v1\"]   # if left out\n  \
+external = [\"/dns/node.example/tcp/7444\"]   # where others reach it, if that differs\n  \
+peers = [\"/dns/neighbour.example/tcp/7444\"] # where to look first\n  \
+mdns = false                # look on the local network as well\n  \
+relay = false               # relay for members of the region that nobody reaches\n  \
+region_key_file = \"swarm.key\"   # a private region; TCP alone\n\n\
 SIGTERM or Ctrl-C stops it once what is under way is finished; one more, a second or more later, ends it at once."
 )]
 pub(super) struct Run {
@@ -124,6 +131,7 @@ pub(super) fn check_config(dir: &Path, settings: Settings) -> Result<Said, Comma
     let charter = read_charter(&folder, &config).map_err(not_run)?;
     let community = check_seat(&folder, &charter, Role::Node).map_err(not_run)?;
     runtime::telemetry::check_filter(&config.log.filter).map_err(not_run)?;
+    config.mesh.region_key().map_err(not_run)?;
     let text = format!(
         "The configuration is sound: region {}, {} communities, {} coordinators; to listen on {}.",
         charter.charter.name().as_str(),

@@ -663,6 +663,22 @@ pub struct LogName {
     #[prost(uint32, tag = "2")]
     pub era: u32,
 }
+/// Rung over the mesh when a log grew: a hint that there is something to pull, never the truth. At most 4 KiB.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Doorbell {
+    /// Whose log.
+    #[prost(bytes = "vec", tag = "1")]
+    pub community: ::prost::alloc::vec::Vec<u8>,
+    /// Which era.
+    #[prost(uint32, tag = "2")]
+    pub era: u32,
+    /// How many records it has.
+    #[prost(uint64, tag = "3")]
+    pub size: u64,
+    /// The log's checkpoint of that size: a C2SP signed note with the log's own signature alone.
+    #[prost(bytes = "vec", tag = "4")]
+    pub checkpoint: ::prost::alloc::vec::Vec<u8>,
+}
 /// Generated client implementations.
 pub mod replication_service_client {
     #![allow(

@@ -92,14 +92,14 @@ pub async fn measure(report: &mut Report) -> Result<()> {
 }
 
 /// A founded folder and the command that runs it.
-struct Founded {
-    kind: &'static str,
-    dir: PathBuf,
-    id: String,
+pub(crate) struct Founded {
+    pub(crate) kind: &'static str,
+    pub(crate) dir: PathBuf,
+    pub(crate) id: String,
 }
 
 /// The program `folkmoot`, built as it is released.
-async fn program() -> Result<PathBuf> {
+pub(crate) async fn program() -> Result<PathBuf> {
     let mut build = Command::new(env!("CARGO"));
     build.args(["build", "--quiet", "--release", "--locked", "-p", "folkmoot"]);
     let built = build.current_dir(folkmoot_tests::root()).status().await?;
@@ -110,7 +110,7 @@ async fn program() -> Result<PathBuf> {
     Ok(target.join("release").join("folkmoot"))
 }
 
-async fn init(program: &Path, kind: &'static str, dir: &Path) -> Result<Founded> {
+pub(crate) async fn init(program: &Path, kind: &'static str, dir: &Path) -> Result<Founded> {
     let args = args![kind, "init", "--dir", dir, "--network", NETWORK, "--name", "Idle", "--json"];
     let output = Command::new(program).args(args).output().await?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -11,6 +11,8 @@ use runtime::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::mesh_config::MeshSection;
+
 /// The configuration. Every key has a default but `charter`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -31,6 +33,8 @@ pub struct Config {
     /// charter has no `ocid_prefix`; where it has one, this key has no effect. Without either, pools are left out of
     /// `/ocds/releases`. `ocds-213czf` is OCDS's documentation prefix, for tests.
     pub ocds_prefix: Option<String>,
+    /// The mesh, over which nodes find each other and exchange logs with no coordinator.
+    pub mesh: MeshSection,
     /// The log.
     pub log: LogConfig,
     /// A certificate for browsers and stock gRPC clients; self-signed when absent.
@@ -67,6 +71,7 @@ impl Default for Config {
             grace_secs: 20,
             max_connections_per_address: transport::Limits::default().max_connections_per_address,
             ocds_prefix: None,
+            mesh: MeshSection::default(),
             log: LogConfig::default(),
             web: None,
         }

@@ -34,6 +34,8 @@ use crate::{
     config::Config,
     folder::{DataFolder, FolderError},
     linker,
+    mesh_config::{MeshSectionError, places_of_seats},
+    neighbours::keep_neighbours,
     pages::{Problem, log_pages, operator_pages},
     peer::{Peer, PeerError, Role},
     services::add_services,
@@ -62,6 +64,12 @@ pub enum HostError {
     /// Logs or metrics.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
+    /// The section `[mesh]`.
+    #[error(transparent)]
+    MeshSection(#[from] MeshSectionError),
+    /// The mesh.
+    #[error(transparent)]
+    Mesh(#[from] mesh::MeshError),
     /// A port is taken or not ours to take.
     #[error(
         "Could not listen on {address}. If another process has the port, stop it or choose another; port 0 takes a free one."
@@ -93,6 +101,8 @@ impl HostError {
             Self::Peer(_) => (Exit::Config, "config.peer"),
             Self::Tls(_) => (Exit::Config, "config.certificate"),
             Self::Telemetry(_) => (Exit::Config, "config.telemetry"),
+            Self::MeshSection(_) => (Exit::Config, "config.mesh"),
+            Self::Mesh(_) => (Exit::Failed, "mesh.failed"),
             Self::Listen { .. } => (Exit::Failed, "port.in_use"),
             Self::System(_) | Self::Task(_) | Self::Reflection => match role {
                 Role::Node => (Exit::Failed, "node.failed"),
@@ -199,6 +209,9 @@ impl Host {
                 transport::serve_plain(listener, app.clone(), limits.clone(), stop.stopped());
             self.tasks.spawn("plain port", served);
         }
+        if let Some(listening) = self.join_mesh().await? {
+            ready = ready.with("mesh", listening);
+        }
         self.tasks.spawn("TLS port", transport::serve(listener, tls, app, limits, stop.stopped()));
         self.spawn_lasting();
         self.health.ready("ports");
@@ -221,6 +234,23 @@ impl Host {
         }
         drop(self.lock);
         Ok(ended?)
+    }
+
+    /// Takes part in the mesh, if that is wanted; tells where it listens, its addresses parted by commas.
+    async fn join_mesh(&mut self) -> Result<Option<String>, HostError> {
+        let section = &self.config.mesh;
+        if !section.enabled {
+            return Ok(None);
+        }
+        let config = section.config(&self.peer)?;
+        let (mesh, events) = mesh::start(config, &self.peer.keys().transport.seed()).await?;
+        mesh.look(places_of_seats(self.peer.charter(), self.peer.community())).await;
+        let listening: Vec<_> = mesh.listening().iter().map(ToString::to_string).collect();
+        let listening = listening.join(",");
+        tracing::info!(%listening, "part of the mesh");
+        let kept = keep_neighbours(self.peer.clone(), mesh, events);
+        self.tasks.spawn("mesh", until(self.tasks.stop_signal(), kept));
+        Ok(Some(listening))
     }
 
     /// Tasks that every process has: growth to streams, the clock, metrics, and for a node the streams themselves.

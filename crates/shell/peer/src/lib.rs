@@ -2,9 +2,9 @@
 //! others, the replication stream between them, and the public pages of a log.
 //!
 //! ```text
-//! DataFolder + CharterFile ──▶ Peer ──▶ dialler ─┐
-//!                               │                ├─▶ stream (replica::Exchange over store and connection)
-//!                               └────▶ services ─┘
+//! DataFolder + CharterFile ──▶ Peer ──▶ dialler ────┐
+//!                               ├────▶ services ───┼─▶ stream (replica::Exchange over store and connection)
+//!                               ├────▶ neighbours ─┘
 //!                               └────▶ pages: /log/<id>/<era>/…, /healthz, /readyz, /metrics
 //! ```
 //!
@@ -21,6 +21,8 @@ pub mod host;
 pub mod join;
 pub mod linker;
 pub mod links;
+pub mod mesh_config;
+pub mod neighbours;
 pub mod pages;
 pub mod region;
 pub mod services;

@@ -1,7 +1,7 @@
 //! How the streams to others are, for status pages and commands.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -12,6 +12,8 @@ use record::{CommunityId, RegionId};
 pub struct LinkState {
     /// Whether a stream is open.
     pub connected: bool,
+    /// How many of the open streams run over the mesh; the others run over gRPC.
+    pub mesh_streams: usize,
     /// Up to which size the other side holds our own log durably.
     pub acked_size: u64,
     /// Up to which size it has cosigned our own log.
@@ -46,31 +48,45 @@ struct Link {
 pub struct OpenStream {
     links: Links,
     community: CommunityId,
+    is_over_mesh: bool,
 }
 
 impl Drop for OpenStream {
     fn drop(&mut self) {
         self.links.change(self.community, |link| {
             link.n_streams = link.n_streams.saturating_sub(1);
+            let over_mesh = usize::from(self.is_over_mesh);
+            link.state.mesh_streams = link.state.mesh_streams.saturating_sub(over_mesh);
             link.state.connected = 0 < link.n_streams;
         });
     }
 }
 
 impl Links {
-    /// Counts a stream in; `None` if the community has [`MAX_STREAMS`].
+    /// Counts a stream over gRPC in; `None` if the community has [`MAX_STREAMS`].
     #[must_use]
     pub fn open(&self, community: CommunityId) -> Option<OpenStream> {
+        self.count_in(community, false)
+    }
+
+    /// Counts a stream over the mesh in; `None` if the community has [`MAX_STREAMS`].
+    #[must_use]
+    pub fn open_over_mesh(&self, community: CommunityId) -> Option<OpenStream> {
+        self.count_in(community, true)
+    }
+
+    fn count_in(&self, community: CommunityId, is_over_mesh: bool) -> Option<OpenStream> {
         let has_room = self.change(community, |link| {
             if MAX_STREAMS <= link.n_streams {
                 return false;
             }
             link.n_streams += 1;
+            link.state.mesh_streams += usize::from(is_over_mesh);
             link.state.connected = true;
             link.state.last_error = None;
             true
         });
-        has_room.then(|| OpenStream { links: self.clone(), community })
+        has_room.then(|| OpenStream { links: self.clone(), community, is_over_mesh })
     }
 
     fn change<T>(&self, community: CommunityId, change: impl FnOnce(&mut Link) -> T) -> T {
@@ -101,6 +117,14 @@ impl Links {
         links.iter().map(|(community, link)| (*community, link.state.clone())).collect()
     }
 
+    /// The communities with a stream over gRPC, which need none over the mesh.
+    #[must_use]
+    pub fn over_grpc(&self) -> BTreeSet<CommunityId> {
+        let links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        let over_grpc = links.iter().filter(|(_, link)| link.state.mesh_streams < link.n_streams);
+        over_grpc.map(|(community, _)| *community).collect()
+    }
+
     /// How many communities have a stream open.
     #[must_use]
     pub fn n_connected(&self) -> usize {
@@ -121,6 +145,20 @@ mod tests {
         assert_eq!(links.n_connected(), 1);
         drop(new);
         assert_eq!(links.n_connected(), 0);
+    }
+
+    #[test]
+    fn streams_over_the_mesh_are_counted_apart_from_those_over_grpc() {
+        let (links, community) = (Links::default(), CommunityId::from_bytes([1; 32]));
+        let over_mesh = links.open_over_mesh(community).unwrap();
+        assert!(links.over_grpc().is_empty());
+        let over_grpc = links.open(community).unwrap();
+        assert_eq!(links.all()[0].1.mesh_streams, 1);
+        assert_eq!(links.over_grpc(), [community].into());
+        drop(over_mesh);
+        assert_eq!((links.all()[0].1.mesh_streams, links.n_connected()), (0, 1));
+        drop(over_grpc);
+        assert!(links.over_grpc().is_empty());
     }
 
     #[test]

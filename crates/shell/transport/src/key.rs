@@ -59,6 +59,13 @@ impl TransportKey {
         PeerKey(self.0.verifying_key().to_bytes())
     }
 
+    /// The secret seed, for the one other protocol that speaks with this key: libp2p takes no signer, but the key itself.
+    /// The copy is overwritten when it is dropped.
+    #[must_use]
+    pub fn seed(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(self.0.to_bytes())
+    }
+
     /// The key and its self-signed certificate. Equal keys give equal certificates.
     pub(crate) fn certified(&self) -> Result<Arc<CertifiedKey>, rcgen::Error> {
         let mut params = rcgen::CertificateParams::new([PINNED_NAME.to_owned()])?;
@@ -216,6 +223,13 @@ mod tests {
         assert!(!is_strong(&identity_with_a_sign));
         assert!(!is_strong(&y_is_3_plus_p));
         assert!(is_strong(&spelled(3, 0)), "the canonical spelling of the same point is fine");
+    }
+
+    #[test]
+    fn the_same_key_grows_from_its_seed_again() {
+        let key = TransportKey::from_seed([7; 32]);
+
+        assert_eq!(TransportKey::from_seed(*key.seed()).public(), key.public());
     }
 
     #[test]

@@ -8,8 +8,10 @@
 )]
 
 mod batches;
+mod doorbells;
 mod forks;
 mod hellos;
+mod meshes;
 mod pages;
 mod regions;
 mod travel;

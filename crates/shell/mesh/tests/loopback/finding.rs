@@ -1,0 +1,90 @@
+//! Who finds whom, and who is let in.
+
+use std::time::Duration;
+
+use mesh::Event;
+
+use crate::support::{Node, TCP, config, config_at, key};
+
+#[tokio::test]
+async fn a_node_finds_a_third_through_the_one_that_both_know() {
+    let mut b = Node::start(2, config(TCP), &[1, 3]).await;
+    let mut a = Node::start(1, config_at(TCP, &b), &[2, 3]).await;
+    b.connected_to(a.key).await;
+    let mut c = Node::start(3, config_at(TCP, &b), &[1, 2]).await;
+    c.connected_to(a.key).await;
+    a.connected_to(c.key).await;
+}
+
+#[tokio::test]
+async fn a_node_is_reached_by_its_key_where_it_was_seen() {
+    let mut a = Node::start(1, config(TCP), &[2]).await;
+    let mut b = Node::start(2, config(TCP), &[1]).await;
+    b.mesh.learn(a.key, a.mesh.listening()).await;
+    b.mesh.connect(a.key).await;
+    b.connected_to(a.key).await;
+    a.connected_to(b.key).await;
+}
+
+#[tokio::test]
+async fn another_key_at_the_address_is_not_taken_for_the_right_one() {
+    let a = Node::start(1, config(TCP), &[2]).await;
+    let mut b = Node::start(2, config(TCP), &[9]).await;
+    b.mesh.learn(key(9), a.mesh.listening()).await;
+    b.mesh.connect(key(9)).await;
+    let told = b.wait_for(Option::take).await;
+    assert!(matches!(told, Event::Unreachable(it) if it == key(9)), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_stranger_is_parted_from_when_its_time_is_over_and_others_are_not_told_where_it_is() {
+    let mut short = config(TCP);
+    short.limits.stranger_time = Duration::from_secs(3);
+    let mut b = Node::start(2, short, &[1]).await;
+    let mut stranger = Node::start(9, config_at(TCP, &b), &[1, 2]).await;
+    b.connected_to(stranger.key).await;
+    let mut a = Node::start(1, config_at(TCP, &b), &[2, 9]).await;
+    a.connected_to(b.key).await;
+    a.mesh.connect(stranger.key).await;
+    // Nobody has told of it.
+    a.wait_for(|it| it.take_if(|it| matches!(it, Event::Unreachable(_))).map(drop)).await;
+    stranger.connected_to(b.key).await;
+    stranger.parted_from(b.key).await;
+}
+
+#[tokio::test]
+async fn a_node_that_comes_back_is_found_again() {
+    let mut b = Node::start(2, config(TCP), &[1]).await;
+    let address = b.addresses();
+    let mut a = Node::start(1, config_at(TCP, &b), &[2]).await;
+    a.connected_to(b.key).await;
+    b.connected_to(a.key).await;
+    drop(b);
+    a.parted_from(key(2)).await;
+    let mut again = config(TCP);
+    // The same port as before.
+    again.listen = address.iter().map(|it| without_key(&it.to_string())).collect();
+    let mut b = Node::start(2, again, &[1]).await;
+    a.connected_to(b.key).await;
+    b.connected_to(a.key).await;
+}
+
+fn without_key(address: &str) -> mesh::Address {
+    address.split("/p2p/").next().unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_key_that_was_cut_off_is_refused() {
+    let mut a = Node::start(1, config(TCP), &[2]).await;
+    let mut b = Node::start(2, config_at(TCP, &a), &[1]).await;
+    a.connected_to(b.key).await;
+    b.connected_to(a.key).await;
+    a.mesh.cut(b.key, "test.reason").await;
+    a.parted_from(b.key).await;
+    b.parted_from(a.key).await;
+    // It tries again, and again: each time it is parted from at once, and nothing is told here.
+    b.parted_from(a.key).await;
+    let third = Node::start(3, config_at(TCP, &a), &[1]).await;
+    let told = a.wait_for(Option::take).await;
+    assert!(matches!(told, Event::Connected(it) if it == third.key), "{told:?}");
+}
