@@ -10,6 +10,7 @@
 //!
 //! Not here: what only a node does (people, ballots, the clerk) and what only a coordinator does (feeds, exports).
 
+pub mod action;
 pub mod charter;
 pub mod command;
 pub mod config;
@@ -19,12 +20,15 @@ pub mod frames;
 pub mod hello;
 pub mod host;
 pub mod links;
+pub mod offline;
+pub mod own;
 pub mod pages;
 pub mod services;
 pub mod stream;
 
 mod peer;
 
+pub use action::ActionFile;
 pub use charter::{CharterFile, Seat};
 pub use config::Config;
 pub use folder::{DataFolder, Keys};

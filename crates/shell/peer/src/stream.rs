@@ -237,6 +237,18 @@ impl ReplicationStream<'_> {
                 Output::Load { .. } | Output::CheckRoot { .. } => self.read(output),
                 Output::Store(batch) => self.store(batch).await?,
                 Output::Evidence(evidence) => self.peer.file_evidence(evidence).await?,
+                Output::KeptHead { log, checkpoint, identity } => {
+                    let (bundle, note) = (identity.bundle().to_vec(), checkpoint.to_vec());
+                    let kept = self.peer.store().keep_head(log, bundle, note).await;
+                    kept.or_else(|error| match error {
+                        StoreError::Storage { .. } | StoreError::Closing => Err(error),
+                        // Other records are held here: the log stays as it is.
+                        refused => {
+                            tracing::warn!(%log, error = %refused, "the kept head of an ended era was not taken");
+                            Ok(())
+                        }
+                    })?;
+                }
                 Output::Acked { log, size, cosignatures } => {
                     self.on_acked(Ack { log, size, cosignatures }).await;
                 }
@@ -284,6 +296,7 @@ impl ReplicationStream<'_> {
                 Output::Send(_)
                 | Output::Store(_)
                 | Output::Evidence(_)
+                | Output::KeptHead { .. }
                 | Output::Acked { .. }
                 | Output::Refused(_)
                 | Output::Close { .. } => return,
