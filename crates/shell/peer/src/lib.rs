@@ -23,6 +23,7 @@ pub mod links;
 pub mod offline;
 pub mod own;
 pub mod pages;
+pub mod recover;
 pub mod services;
 pub mod stream;
 

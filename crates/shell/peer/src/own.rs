@@ -151,7 +151,13 @@ fn damaged(log: LogName, what: impl ToString) -> PeerError {
 }
 
 /// Adds the last record of our own log to its identity bundle, if it changes the identity, and proves every record anew.
-async fn complete_bundle(store: &Store, network: &Network, own: LogName) -> Result<(), PeerError> {
+///
+/// The bundle that then holds.
+pub(crate) async fn complete_bundle(
+    store: &Store,
+    network: &Network,
+    own: LogName,
+) -> Result<Vec<u8>, PeerError> {
     let missing = || damaged(own, "it is not there");
     let row = store.log(own).await?.ok_or_else(missing)?;
     let mut known = row.identity.clone();
@@ -162,7 +168,9 @@ async fn complete_bundle(store: &Store, network: &Network, own: LogName) -> Resu
     let index = if identity.is_none() { 0 } else { row.frontier.size().saturating_sub(1) };
     let last = store.records(own, index, index.saturating_add(1)).await?;
     let last = last.first().ok_or_else(missing)?;
-    let Some(record) = news(identity.as_ref(), own, last) else { return Ok(()) };
+    let Some(record) = news(identity.as_ref(), own, last) else {
+        return Ok(known.map(|it| it.to_vec()).unwrap_or_default());
+    };
     let mut records = match &known {
         Some(bundle) => {
             IdentityBundle::decode(bundle).map_err(|error| damaged(own, error))?.records
@@ -173,8 +181,9 @@ async fn complete_bundle(store: &Store, network: &Network, own: LogName) -> Resu
     let mut identity = identity;
     take(&mut identity, network, own, record)?;
     let identity = identity.ok_or_else(missing)?;
-    let bundle = prove_all(store, &identity, &row, records).await?;
-    Ok(store.set_identity(own, bundle.encode()).await?)
+    let bundle = prove_all(store, &identity, &row, records).await?.encode();
+    store.set_identity(own, bundle.clone()).await?;
+    Ok(bundle)
 }
 
 /// A bundle with a proof for each record: of the present era against our newest checkpoint, of an ended one against what

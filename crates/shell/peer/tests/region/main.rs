@@ -10,6 +10,7 @@
 mod batches;
 mod forks;
 mod hellos;
+mod keys;
 mod pages;
 mod travel;
 mod world;
