@@ -4,14 +4,19 @@ mod case_list;
 mod covenant;
 mod failure;
 mod given;
+mod init;
+mod keys;
 mod log;
 mod member;
+mod officer;
 mod opportunity;
 mod poll;
 mod poll_form;
 mod pool;
 mod print;
 mod reach;
+mod recover;
+mod sheet;
 mod start;
 mod status;
 
@@ -57,7 +62,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Found a community in an empty data folder.
-    Init(start::Init),
+    Init(init::Init),
     /// Run the node until it is stopped.
     Run(start::Run),
     /// Read the configuration and the charter, and say whether the node could run with them.
@@ -86,6 +91,19 @@ enum Command {
     /// Read and export logs.
     #[command(subcommand)]
     Log(log::Log),
+    /// Replace the keys of the community's machine.
+    #[command(subcommand)]
+    Keys(keys::Keys),
+    /// Change who the officers are.
+    #[command(subcommand)]
+    Officers(keys::OfficersCommand),
+    /// For an officer, on any computer: make keys, and sign.
+    #[command(subcommand)]
+    Officer(officer::OfficerCommand),
+    /// Go on in a new folder after the old machine was lost or stolen.
+    Recover(recover::Recover),
+    /// Print the recovery sheet.
+    Sheet(sheet::SheetArgs),
     /// Print a script that completes commands in a shell.
     #[command(
         after_help = "Example:\n  folkmoot-node completion bash > ~/.local/share/bash-completion/completions/folkmoot-node"
@@ -116,7 +134,18 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
 
 fn run(cli: Cli) -> Result<Option<Said>, CommandError> {
     match cli.command {
-        Command::Init(init) => start::init(&cli.dir, &init).map(Some),
+        Command::Init(init) => {
+            let runtime = runtime(tokio::runtime::Builder::new_current_thread())?;
+            runtime.block_on(Box::pin(init::init(&cli.dir, &init))).map(Some)
+        }
+        Command::Officer(command) => officer::run(&command).map(Some),
+        stopped @ (Command::Keys(_)
+        | Command::Officers(_)
+        | Command::Recover(_)
+        | Command::Sheet(_)) => {
+            let runtime = runtime(tokio::runtime::Builder::new_current_thread())?;
+            runtime.block_on(Box::pin(on_folder(cli.dir, stopped))).map(Some)
+        }
         Command::CheckConfig(settings) => start::check_config(&cli.dir, settings).map(Some),
         Command::Completion { shell } => {
             let mut script = Vec::new();
@@ -167,7 +196,35 @@ async fn ask(dir: PathBuf, command: Command) -> Result<Said, CommandError> {
         Command::Init(_)
         | Command::Run(_)
         | Command::CheckConfig(_)
+        | Command::Keys(_)
+        | Command::Officers(_)
+        | Command::Officer(_)
+        | Command::Recover(_)
+        | Command::Sheet(_)
         | Command::Completion { .. } => Err(CommandError::usage("This command asks no node.")),
+    }
+}
+
+/// Commands that work on a data folder themselves.
+async fn on_folder(dir: PathBuf, command: Command) -> Result<Said, CommandError> {
+    match command {
+        Command::Keys(it) => keys::run(&dir, it).await,
+        Command::Officers(it) => keys::run_officers(&dir, it).await,
+        Command::Recover(it) => recover::run(&dir, it).await,
+        Command::Sheet(it) => sheet::run(&dir, it).await,
+        Command::Init(_)
+        | Command::Run(_)
+        | Command::CheckConfig(_)
+        | Command::Completion { .. }
+        | Command::Status
+        | Command::Covenant(_)
+        | Command::Opportunity(_)
+        | Command::Pool(_)
+        | Command::Poll(_)
+        | Command::Member(_)
+        | Command::Roll(_)
+        | Command::Officer(_)
+        | Command::Log(_) => Err(CommandError::usage("This command works on no folder.")),
     }
 }
 

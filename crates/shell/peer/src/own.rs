@@ -12,7 +12,7 @@ use std::sync::Arc;
 use record::{
     CommunityId, Header, LogName, Network,
     commitment::Salt,
-    identity::{BundleRecord, EpochKeys, Identity, IdentityBundle},
+    identity::{BundleRecord, EpochKeys, Identity, IdentityBundle, Officers},
     kind::Known,
     verified::{ExpectedPlace, VerifiedRecord, verify},
 };
@@ -43,20 +43,11 @@ impl Own {
     ///
     /// [`PeerError`] if nothing is founded here, the log is damaged, or the keys in force are not here.
     pub async fn of(folder: &DataFolder) -> Result<Self, PeerError> {
-        let (founding, community) = (folder.founding()?, folder.community()?);
-        let network = founding.network;
-        let peeked = store::peek(&folder.log_file(), community).await?;
-        let era = peeked.iter().filter(|(_, last)| last.is_some()).map(|(row, _)| row.name.era);
-        let log = LogName { community, era: era.max().unwrap_or(0) };
-        let known = peeked.iter().filter_map(|(row, _)| row.identity.as_deref());
-        let mut identity = newest(log, &network, known)?;
-        let last = peeked.into_iter().find(|(row, _)| row.name == log).and_then(|(_, last)| last);
-        if let Some(record) = last.as_ref().and_then(|it| news(identity.as_ref(), log, it)) {
-            take(&mut identity, &network, log, record)?;
-        }
+        let founding = folder.founding()?;
+        let (log, identity) = at_rest(folder).await?;
         let epoch: EpochKeys = identity.map_or(founding.keys, |it| *it.keys());
         let (seeds, is_next) = folder.seeds_for(&epoch)?;
-        Ok(Self { log, network, seeds, is_next })
+        Ok(Self { log, network: founding.network, seeds, is_next })
     }
 
     /// Writes record 0 where there is none, and the identity bundle where it is not the newest; then puts the key file in
@@ -79,6 +70,32 @@ impl Own {
         complete_bundle(store, &self.network, self.log).await?;
         if self.is_next { Ok(folder.promote_next()?) } else { Ok(()) }
     }
+}
+
+/// The log of the present era in a folder, and the identity that it shows; `None` before the log was begun.
+async fn at_rest(folder: &DataFolder) -> Result<(LogName, Option<Identity>), PeerError> {
+    let (network, community) = (folder.founding()?.network, folder.community()?);
+    let peeked = store::peek(&folder.log_file(), community).await?;
+    let era = peeked.iter().filter(|(_, last)| last.is_some()).map(|(row, _)| row.name.era);
+    let log = LogName { community, era: era.max().unwrap_or(0) };
+    let known = peeked.iter().filter_map(|(row, _)| row.identity.as_deref());
+    let mut identity = newest(log, &network, known)?;
+    let last = peeked.into_iter().find(|(row, _)| row.name == log).and_then(|(_, last)| last);
+    if let Some(record) = last.as_ref().and_then(|it| news(identity.as_ref(), log, it)) {
+        take(&mut identity, &network, log, record)?;
+    }
+    Ok((log, identity))
+}
+
+/// The officers of the community in a folder, whether a node runs on it or not.
+///
+/// # Errors
+///
+/// [`PeerError`] if nothing is founded here or the log is damaged.
+pub async fn officers(folder: &DataFolder) -> Result<Officers, PeerError> {
+    let (_, identity) = at_rest(folder).await?;
+    let founding = folder.founding()?;
+    Ok(identity.map_or(founding.officers, |it| it.officers().clone()))
 }
 
 /// The newest identity of several bundles of one community, all made here; `None` if there are none.

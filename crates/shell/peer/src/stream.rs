@@ -239,15 +239,7 @@ impl ReplicationStream<'_> {
                 Output::Evidence(evidence) => self.peer.file_evidence(evidence).await?,
                 Output::KeptHead { log, checkpoint, identity } => {
                     let (bundle, note) = (identity.bundle().to_vec(), checkpoint.to_vec());
-                    let kept = self.peer.store().keep_head(log, bundle, note).await;
-                    kept.or_else(|error| match error {
-                        StoreError::Storage { .. } | StoreError::Closing => Err(error),
-                        // Other records are held here: the log stays as it is.
-                        refused => {
-                            tracing::warn!(%log, error = %refused, "the kept head of an ended era was not taken");
-                            Ok(())
-                        }
-                    })?;
+                    self.keep_head(log, bundle, note).await?;
                 }
                 Output::Acked { log, size, cosignatures } => {
                     self.on_acked(Ack { log, size, cosignatures }).await;
@@ -315,6 +307,25 @@ impl ReplicationStream<'_> {
             self.told_of_dates = true;
             let index = record.header().index;
             tracing::warn!(%log, index, "records are dated more than 5 minutes ahead of our clock; they count all the same, as no deadline rests on an author's date");
+        }
+    }
+
+    /// Keeps the head at what the officers kept of an ended era. If other records are held here, the log stays as it is.
+    async fn keep_head(
+        &self,
+        log: LogName,
+        bundle: Vec<u8>,
+        note: Vec<u8>,
+    ) -> Result<(), StreamEnd> {
+        match self.peer.store().keep_head(log, bundle, note).await {
+            Err(error) if matches!(error, StoreError::Storage { .. } | StoreError::Closing) => {
+                Err(error.into())
+            }
+            Err(error) => {
+                tracing::warn!(%log, %error, "the kept head of an ended era was not taken");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
         }
     }
 

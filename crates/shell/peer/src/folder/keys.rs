@@ -103,8 +103,8 @@ impl KeySeeds {
 
     /// The key of the one officer, where it is kept with the others.
     #[must_use]
-    pub fn officer(&self) -> Option<SigningKey> {
-        self.officer.as_ref().map(|seed| SigningKey::from_bytes(seed))
+    pub const fn officer_seed(&self) -> Option<&Seed> {
+        self.officer.as_ref()
     }
 
     /// What a process works with.
@@ -192,7 +192,7 @@ pub fn write_officer_key(path: &Path, role: PaperRole, seed: &Seed) -> Result<()
 pub fn read_officer_key(path: &Path) -> Result<(PaperRole, Seed), FolderError> {
     let damaged = |what: String| FolderError::Damaged { path: path.to_owned(), what };
     let text = read_private(path)?;
-    let table: toml::Table = text.parse().map_err(|_| damaged("it is not TOML".to_owned()))?;
+    let table: toml::Table = text.parse().map_err(|_error| damaged("it is not TOML".to_owned()))?;
     for role in [PaperRole::Officer, PaperRole::Spare] {
         if let Some(seed) = seed_in(&table, name_of(role)).map_err(damaged)? {
             return Ok((role, seed));

@@ -158,10 +158,10 @@ impl Source {
     }
 
     fn missing_or(&self, status: &tonic::Status, community: CommunityId) -> SourceError {
-        match status.code() {
-            tonic::Code::NotFound => self.missing(format!("the log of {community}")),
-            _ => self.unreadable(status.message()),
+        if status.code() == tonic::Code::NotFound {
+            return self.missing(format!("the log of {community}"));
         }
+        self.unreadable(status.message())
     }
 
     /// Its newest head of a log, signed by the key that was in force.
