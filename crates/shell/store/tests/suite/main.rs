@@ -10,6 +10,7 @@
 mod accepting;
 mod appending;
 mod durability;
+mod eras;
 mod guards;
 mod register;
 mod world;
