@@ -20,6 +20,8 @@ use record::{
 use runtime::clock::{Clock, SystemClock};
 use store::{Draft, Guard};
 
+use tempfile::TempDir;
+
 use super::world::*;
 
 fn clock() -> Arc<dyn Clock> {
@@ -191,4 +193,51 @@ async fn a_recovery_keeps_neither_too_little_nor_more_than_anybody_holds() {
     let stranger = KeySeeds::fresh().unwrap().public().unwrap();
     let other = record::identity::Recovery { keys: stranger, ..again };
     assert!(recoverer.finish(&other).await.is_err());
+}
+
+/// Recovers a community from the coordinator into a new folder; its one officer's key is in the old one.
+async fn recover(region: &Region, log: LogName, officer: &DataFolder) -> (TempDir, Peer) {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = DataFolder::at(&parent.path().join("recovered"));
+    runtime::files::create_private_dir(folder.path()).unwrap();
+    let recoverer = Recoverer { folder: &folder, charter: &region.charter, clock: clock() };
+    let network = region.charter.network();
+    let source = Source::open(&region.address.to_string(), network).await.unwrap();
+    let survey = Survey::of(log.community, network, vec![source]).await.unwrap();
+    let recovery = recoverer.prepare(&survey, survey.held_by(1)).await.unwrap();
+    let mut file = ActionFile::of(survey.identity(), OfficerAction::Recovery(recovery));
+    sign(&mut file, officer);
+    let OfficerAction::Recovery(signed) = file.action else { unreachable!() };
+    recoverer.finish(&signed).await.unwrap();
+    let charter = region.charter.clone();
+    let peer = Peer::open(&folder, charter, Role::Node, clock()).await.unwrap();
+    tokio::spawn(peer.clone().spread_growth());
+    (parent, peer)
+}
+
+#[tokio::test]
+async fn a_community_that_loses_its_machine_twice_keeps_all_three_eras() {
+    let region = region(1).await;
+    let officer = &region.founders[0].folder;
+    let first = region.linked(0).await;
+    let log = first.own_log();
+    open_pool(&first, 10).await;
+    until_held(&region.coordinator, log, size(&first, log).await).await;
+    first.store().close().await.unwrap();
+
+    let mut folders = Vec::new();
+    for era in 1..=2 {
+        let (folder, back) = recover(&region, log, officer).await;
+        let own = LogName { era, ..log };
+        assert_eq!(back.own_log(), own);
+        link(&back, &region.charter.coordinators[0]);
+        open_pool(&back, 10 + u64::from(era)).await;
+        until_held(&region.coordinator, own, size(&back, own).await).await;
+        until(&back, async || pools(&back).await == pools(&region.coordinator).await).await;
+        back.store().close().await.unwrap();
+        folders.push(folder);
+    }
+    assert_eq!(pools(&region.coordinator).await.len(), 3);
+    let identity = region.coordinator.identity_of(log.community).await.unwrap().unwrap();
+    assert_eq!(identity.identity().era(), 2);
 }
