@@ -15,7 +15,7 @@ use peer::{
     folder::{Seed, fresh_seed, officer_of, read_officer_key, write_officer_key},
 };
 use record::identity::{
-    EpochKeys, Officer, OfficerAction, Officers, PaperRole, SpareDigest, parse_paper,
+    EpochKeys, Officer, OfficerAction, Officers, PaperRole, SignError, SpareDigest, parse_paper,
 };
 use runtime::{exit::Exit, files};
 use serde_json::json;
@@ -183,12 +183,16 @@ pub(super) fn sign_with(
         );
         return Err(CommandError::failed("officer.other_key", sentence));
     }
-    file.sign(key).map_err(|error| {
-        let sentence = format!(
-            "{error}. Nothing was signed. It is {wanted} of an officer in office that signs."
-        );
-        CommandError::failed("officer.not_theirs", sentence)
-    })
+    match file.sign(key) {
+        // A repeat is an answer: the signature is there.
+        Ok(officer_index) | Err(SignError::Repeat { officer_index }) => Ok(officer_index),
+        Err(error @ SignError::NotTheirs) => {
+            let sentence = format!(
+                "{error}. Nothing was signed. It is {wanted} of an officer in office that signs."
+            );
+            Err(CommandError::failed("officer.not_theirs", sentence))
+        }
+    }
 }
 
 pub(super) fn read_action(path: &Path) -> Result<ActionFile, CommandError> {

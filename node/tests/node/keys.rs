@@ -142,6 +142,9 @@ fn two_of_three_officers_sign_copies_apart_and_one_alone_changes_nothing() {
     let first = sign(&officer(1), &copy);
     assert_eq!(first.json["missing"], 1, "{}", first.sentence);
     assert_eq!(reason(&dir, &["keys", "apply", path(&copy)]), "identity.too_few_signatures");
+    let key = officer(1);
+    let again = ["officer", "sign", path(&copy), "--key", path(&key), "--yes"];
+    assert_eq!(done(&dir, &again)["missing"], 1, "a repeat changes nothing");
     let spare = dir.join("officers/spare-2.toml");
     assert_eq!(sign(&spare, &copy).json["error"]["reason"], "officer.other_key");
 

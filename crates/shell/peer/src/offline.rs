@@ -20,7 +20,7 @@ use store::{Draft, Guard, OwnLog, Store, StoreConfig};
 
 use crate::{
     folder::{DataFolder, FolderError, KeySeeds, fresh_seed},
-    own::{Own, identity_in},
+    own::{Own, RECORDS_FOR_RECOVERIES, folder_has_room, identity_in},
     peer::PeerError,
 };
 
@@ -56,6 +56,12 @@ pub enum ApplyError {
          `keys rotate`."
     )]
     NoKeys,
+    /// The identity bundle would soon be too large to be read.
+    #[error(
+        "This community's keys and officers have changed as often as its identity has room for; what is left is kept for \
+         recoveries. Nothing was changed."
+    )]
+    TooMany,
     /// A recovery is made in a folder of its own.
     #[error("A recovery is put in force by `recover`, in a new folder. Nothing was changed.")]
     IsRecovery,
@@ -85,6 +91,7 @@ impl ApplyError {
             Self::Outdated => "identity.wrong_previous",
             Self::Signatures(error) => error.reason(),
             Self::NoKeys => "keys.not_here",
+            Self::TooMany => "identity.bundle_too_many_records",
             Self::IsRecovery => "keys.is_recovery",
             Self::Stopped(_) => "keys.stopped",
         }
@@ -134,6 +141,10 @@ pub async fn apply(
         return Ok(Applied::Already);
     }
     check(&identity, action)?;
+    // One for this, and the others for what cannot wait.
+    if !folder_has_room(folder, 1 + RECORDS_FOR_RECOVERIES).await? {
+        return Err(ApplyError::TooMany);
+    }
     let seeds = match action {
         OfficerAction::Rotation(rotation) => {
             let next = folder.next_seeds()?.ok_or(ApplyError::NoKeys)?;

@@ -12,7 +12,10 @@ use std::sync::Arc;
 use record::{
     CommunityId, Header, LogName, Network,
     commitment::Salt,
-    identity::{BundleRecord, EpochKeys, Identity, IdentityBundle, Officers},
+    identity::{
+        BundleRecord, EpochKeys, Identity, IdentityBundle, MAX_BUNDLE_BYTES, MAX_BUNDLE_RECORDS,
+        Officers,
+    },
     kind::Known,
     verified::{ExpectedPlace, VerifiedRecord, verify},
 };
@@ -96,6 +99,26 @@ pub async fn officers(folder: &DataFolder) -> Result<Officers, PeerError> {
     let (_, identity) = at_rest(folder).await?;
     let founding = folder.founding()?;
     Ok(identity.map_or(founding.officers, |it| it.officers().clone()))
+}
+
+/// Identity records that are left for recoveries when rotations and changes of officers are refused.
+pub(crate) const RECORDS_FOR_RECOVERIES: usize = 8;
+/// The largest record of a bundle: a header under 1 KiB, 32 officers of 68 bytes with 32 signatures of 104, and a proof of
+/// 63 hashes of 34 take under 9 KiB.
+const MAX_RECORD_BYTES: usize = 9 * 1024;
+
+/// Whether a bundle can take this many records more: one that is too large is read by nobody.
+pub(crate) fn has_room(bundle: &[u8], n_more: usize) -> bool {
+    let n_records = IdentityBundle::decode(bundle).map_or(0, |it| it.records.len());
+    n_records.saturating_add(n_more) <= MAX_BUNDLE_RECORDS
+        && bundle.len().saturating_add(n_more.saturating_mul(MAX_RECORD_BYTES)) <= MAX_BUNDLE_BYTES
+}
+
+/// As [`has_room`], of the community in a folder.
+pub(crate) async fn folder_has_room(folder: &DataFolder, n_more: usize) -> Result<bool, PeerError> {
+    let peeked = store::peek(&folder.log_file(), folder.community()?).await?;
+    let newest = peeked.into_iter().rev().find_map(|(row, _)| row.identity);
+    Ok(newest.is_none_or(|bundle| has_room(&bundle, n_more)))
 }
 
 /// The newest identity of several bundles of one community, all made here; `None` if there are none.
@@ -239,4 +262,30 @@ pub async fn identity_in(
     let bundle: Option<Arc<[u8]>> = row.and_then(|it| it.identity);
     newest(own, network, bundle.as_deref().into_iter())?
         .ok_or_else(|| damaged(own, "it has no identity"))
+}
+
+#[cfg(test)]
+mod tests {
+    use record::verified::Content;
+
+    use super::*;
+
+    #[test]
+    fn a_bundle_has_room_for_256_records_and_not_for_one_more() {
+        let record = BundleRecord {
+            header: vec![1; 10],
+            content: Content { salt: Salt([0; 32]), payload: vec![1; 10] },
+            proof: Vec::new(),
+        };
+        let of = |n: usize| {
+            IdentityBundle { records: vec![record.clone(); n], checkpoint: b"x".to_vec() }.encode()
+        };
+        let n_most = MAX_BUNDLE_RECORDS;
+        assert!(has_room(&of(n_most - 8), 8));
+        assert!(!has_room(&of(n_most - 8), 9));
+        assert!(!has_room(&of(n_most), 1));
+        let large = BundleRecord { header: vec![1; 200 * 1024], ..record };
+        let large = IdentityBundle { records: vec![large], checkpoint: b"x".to_vec() }.encode();
+        assert!(has_room(&large, 6) && !has_room(&large, 7));
+    }
 }

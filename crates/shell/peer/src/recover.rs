@@ -33,7 +33,7 @@ use crate::{
     charter::CharterFile,
     folder::{DataFolder, FolderError, KeySeeds, fresh_seed},
     offline::{self, ApplyError},
-    own::{Own, identity_in},
+    own::{self, Own, identity_in},
     peer::{PeerError, Role, store_config},
 };
 
@@ -240,6 +240,9 @@ impl Recoverer<'_> {
         if kept <= last_index {
             return Err(RecoverError::KeptTooLittle { kept, last_index });
         }
+        if !own::has_room(survey.known.bundle(), 1) {
+            return Err(ApplyError::TooMany.into());
+        }
         let most = survey.held_by(1);
         if most < kept {
             return Err(RecoverError::KeptTooMuch { kept, most });
@@ -307,12 +310,13 @@ impl Recoverer<'_> {
         seeds: &KeySeeds,
         recovery: &Recovery,
     ) -> Result<LogName, RecoverError> {
-        let own = store.config().own.name;
-        let ended = LogName { era: recovery.kept.era, ..own };
+        let new = store.config().own.name;
+        let ended = LogName { era: recovery.kept.era, ..new };
         let network = self.charter.network();
-        let begun = store.log(own).await?.is_some_and(|row| 0 < row.frontier.size());
-        if !begun {
-            let identity = identity_in(store, network, own.community).await?;
+        if self.is_begun(store, new, recovery).await? {
+            // An earlier try was stopped after the record: what is left is done again.
+        } else {
+            let identity = identity_in(store, network, new.community).await?;
             offline::check(&identity, &OfficerAction::Recovery(recovery.clone()))?;
             let draft = Draft {
                 kind: Known::Recovery.into(),
@@ -322,19 +326,37 @@ impl Recoverer<'_> {
             };
             store.append(vec![draft], Guard::None).await?;
         }
-        let genesis = store.records(LogName { era: 0, ..own }, 0, 1).await?;
+        let genesis = store.records(LogName { era: 0, ..new }, 0, 1).await?;
         let genesis = genesis.into_iter().next().and_then(|it| it.content).map(|it| it.payload);
         let genesis = genesis.ok_or_else(|| PeerError::Damaged {
             log: ended,
             what: "the genesis is missing".to_owned(),
         })?;
-        let bundle = crate::own::complete_bundle(store, network, own).await?;
+        let bundle = own::complete_bundle(store, network, new).await?;
         let note = kept_head(network, ended, &recovery.kept, seeds);
         store.keep_head(ended, bundle, note).await?;
         self.folder.keep_genesis(&genesis)?;
         Own::of(self.folder).await?.begin(self.folder, store).await?;
         self.folder.drop_action()?;
-        Ok(own)
+        Ok(new)
+    }
+
+    /// Whether the new era has its record 0, which must then be this recovery.
+    async fn is_begun(
+        &self,
+        store: &Store,
+        new: LogName,
+        recovery: &Recovery,
+    ) -> Result<bool, RecoverError> {
+        if store.log(new).await?.is_none_or(|row| row.frontier.size() == 0) {
+            return Ok(false);
+        }
+        let first = store.records(new, 0, 1).await?.into_iter().next().and_then(|it| it.content);
+        if first.is_some_and(|it| it.payload == recovery.encode()) {
+            return Ok(true);
+        }
+        let folder = self.folder.path().display().to_string();
+        Err(RecoverError::OtherFolder { folder })
     }
 }
 
