@@ -5,16 +5,21 @@ mod covenant;
 mod erase;
 mod failure;
 mod given;
+mod init;
 mod join;
+mod keys;
 mod log;
 mod member;
+mod officer;
 mod opportunity;
 mod poll;
 mod poll_form;
 mod pool;
 mod print;
 mod reach;
+mod recover;
 mod region;
+mod sheet;
 mod start;
 mod status;
 
@@ -60,7 +65,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Found a community in an empty data folder.
-    Init(start::Init),
+    Init(init::Init),
     /// Run the node until it is stopped.
     Run(start::Run),
     /// Take the certificate of a region from anybody who serves it, so that this community runs without a charter file.
@@ -97,6 +102,19 @@ enum Command {
     /// Who votes and who is seated in the region, and changing both.
     #[command(subcommand)]
     Region(region::Region),
+    /// Replace the keys of the community's machine.
+    #[command(subcommand)]
+    Keys(keys::Keys),
+    /// Change who the officers are.
+    #[command(subcommand)]
+    Officers(keys::OfficersCommand),
+    /// For an officer, on any computer: make keys, and sign.
+    #[command(subcommand)]
+    Officer(officer::OfficerCommand),
+    /// Go on in a new folder after the old machine was lost or stolen.
+    Recover(recover::Recover),
+    /// Print the recovery sheet.
+    Sheet(sheet::SheetArgs),
     /// Print a script that completes commands in a shell.
     #[command(
         after_help = "Example:\n  folkmoot-node completion bash > ~/.local/share/bash-completion/completions/folkmoot-node"
@@ -127,7 +145,18 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
 
 fn run(cli: Cli) -> Result<Option<Said>, CommandError> {
     match cli.command {
-        Command::Init(init) => start::init(&cli.dir, &init).map(Some),
+        Command::Init(init) => {
+            let runtime = runtime(tokio::runtime::Builder::new_current_thread())?;
+            runtime.block_on(Box::pin(init::init(&cli.dir, &init))).map(Some)
+        }
+        Command::Officer(command) => officer::run(&command).map(Some),
+        stopped @ (Command::Keys(_)
+        | Command::Officers(_)
+        | Command::Recover(_)
+        | Command::Sheet(_)) => {
+            let runtime = runtime(tokio::runtime::Builder::new_current_thread())?;
+            runtime.block_on(Box::pin(on_folder(cli.dir, stopped))).map(Some)
+        }
         Command::CheckConfig(settings) => start::check_config(&cli.dir, settings).map(Some),
         Command::Join(join) => {
             let runtime = runtime(tokio::runtime::Builder::new_current_thread())?;
@@ -187,7 +216,38 @@ async fn ask(dir: PathBuf, command: Command) -> Result<Said, CommandError> {
         | Command::Run(_)
         | Command::Join(_)
         | Command::CheckConfig(_)
+        | Command::Keys(_)
+        | Command::Officers(_)
+        | Command::Officer(_)
+        | Command::Recover(_)
+        | Command::Sheet(_)
         | Command::Completion { .. } => Err(CommandError::usage("This command asks no node.")),
+    }
+}
+
+/// Commands that work on a data folder themselves.
+async fn on_folder(dir: PathBuf, command: Command) -> Result<Said, CommandError> {
+    match command {
+        Command::Keys(it) => keys::run(&dir, it).await,
+        Command::Officers(it) => keys::run_officers(&dir, it).await,
+        Command::Recover(it) => recover::run(&dir, it).await,
+        Command::Sheet(it) => sheet::run(&dir, it).await,
+        Command::Init(_)
+        | Command::Run(_)
+        | Command::CheckConfig(_)
+        | Command::Completion { .. }
+        | Command::Status
+        | Command::Covenant(_)
+        | Command::Opportunity(_)
+        | Command::Pool(_)
+        | Command::Poll(_)
+        | Command::Member(_)
+        | Command::Roll(_)
+        | Command::Officer(_)
+        | Command::Join(_)
+        | Command::Erase(_)
+        | Command::Region(_)
+        | Command::Log(_) => Err(CommandError::usage("This command works on no folder.")),
     }
 }
 

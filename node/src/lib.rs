@@ -13,3 +13,4 @@ pub mod clerk;
 pub mod command;
 mod look;
 pub mod polls;
+pub mod sheet;

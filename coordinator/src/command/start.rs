@@ -18,7 +18,9 @@ use crate::{
 
 #[derive(Debug, Args)]
 #[command(after_help = "Example: folkmoot-coordinator init --dir /var/lib/folkmoot \
---network demo.folkmoot.example --name \"Estuary coordinator\" --json")]
+--network demo.folkmoot.example --name \"Estuary coordinator\" --json\n\n\
+Several officers, new keys, recovery and the sheet: `folkmoot-node init`, `keys`, `officers`, `recover` and `sheet` work on a \
+coordinator's folder as on a node's.")]
 pub(super) struct Init {
     /// The data folder; made if it is not there.
     #[arg(long)]

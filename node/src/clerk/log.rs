@@ -2,7 +2,6 @@
 
 use peer::Peer;
 use proto::clerk::{ExportLogResponse, ShowLogRequest, ShowLogResponse};
-use record::LogName;
 use serde_json::{Value, json};
 use store::{LogRow, StoredRecord};
 use tlog::tile::{encode_bundle, new_bundles, tiles_of};
@@ -19,17 +18,17 @@ const MAX_RECORDS: u32 = 1_000;
 /// Where an export is sent, file by file.
 pub(super) type Files = mpsc::Sender<Result<ExportLogResponse, Status>>;
 
-/// The log of this community; the node's own if none is named.
+/// The log of this community's newest era; the node's own if none is named.
 pub(super) async fn held_log(peer: &Peer, community: &str) -> Result<LogRow, Refusal> {
-    let log = match community {
-        "" => peer.own_log(),
-        id => LogName { community: parse_community(id)?, era: 0 },
+    let community = match community {
+        "" => peer.community(),
+        id => parse_community(id)?,
     };
     let missing = || {
-        let detail = format!("No log of {} is held here.", log.community);
+        let detail = format!("No log of {community} is held here.");
         Refusal::not_found("log.unknown", detail)
     };
-    peer.store().log(log).await?.ok_or_else(missing)
+    peer.store().newest_log(community).await?.ok_or_else(missing)
 }
 
 fn parse_community(text: &str) -> Result<record::CommunityId, Refusal> {

@@ -10,7 +10,6 @@ use clap::Args;
 use peer::{
     Config, DataFolder, Host, Manner, Role, check_seat, command::Options, host::read_charter,
 };
-use record::{Network, name::Name};
 use runtime::exit::Exit;
 use serde_json::json;
 
@@ -22,19 +21,6 @@ use crate::{
 
 /// The prefix of the environment variables of a node's configuration.
 const ENV_PREFIX: &str = "FOLKMOOT_NODE";
-
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  folkmoot-node init --dir harbour --network demo.folkmoot.example --name \"Harbour Baths Society\""
-)]
-pub(super) struct Init {
-    /// The network, a DNS name that all its regions share.
-    #[arg(long)]
-    network: String,
-    /// What the community is called.
-    #[arg(long)]
-    name: String,
-}
 
 #[derive(Debug, Args)]
 #[command(
@@ -94,34 +80,6 @@ impl Settings {
         let options = Options { charter, config, listen, plain, log_format, log };
         Ok(options.load(ENV_PREFIX)?)
     }
-}
-
-/// Founds a community.
-pub(super) fn init(dir: &Path, init: &Init) -> Result<Said, CommandError> {
-    let network: Network = init.network.parse().map_err(|error: record::ids::NetworkError| {
-        CommandError::usage(format!("{error}. Nothing was founded."))
-    })?;
-    let name = Name::parse(&init.name)
-        .map_err(|error| CommandError::usage(format!("{error}. Nothing was founded.")))?;
-    let community = DataFolder::at(dir).found(&network, &name)?;
-    let spare = dir.join("spare.toml");
-    let (dir_shown, spare_shown) = (dir.display(), spare.display());
-    let text = format!(
-        "{name} is founded.\n\n  {community}\n\n\
-         This id is the community's for ever: give it to whoever writes the charter of your region.\n\
-         The officer's spare key is in {spare_shown}. Move it off this machine, to paper or to another place: \
-         it is needed only to change officers, and whoever has it and the keys here can.\n\
-         Keep {dir_shown} private. Next: folkmoot-node run --dir {dir_shown} --charter charter.toml",
-        name = name.as_str(),
-    );
-    let json = json!({
-        "community": community,
-        "name": name.as_str(),
-        "network": network.as_str(),
-        "dir": dir,
-        "spare_key": spare,
-    });
-    Ok(Said::new(json, text))
 }
 
 /// Reads configuration and charter, and starts nothing.

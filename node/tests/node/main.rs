@@ -10,6 +10,7 @@
 mod cases;
 mod founding;
 mod import;
+mod keys;
 mod logs;
 mod polls;
 mod regions;

@@ -6,7 +6,7 @@ use record::{
     identity::{Identity, IdentityBundle, VerifiedIdentity, verifier_key},
 };
 use serde::Serialize;
-use tlog::{Note, VerifierKey};
+use tlog::{Checkpoint, Note, VerifierKey};
 
 use super::trust::{Head, Trust};
 use crate::Failure;
@@ -93,6 +93,21 @@ pub(super) fn open(
 pub(super) fn log_key(identity: &Identity, era: u32, size: u64) -> VerifierKey {
     let key = identity.log_key_for(era, size).unwrap_or(identity.keys().log());
     verifier_key(identity.network(), &identity.community(), era, key)
+}
+
+/// The key that must have signed this head: the one in force at its size or, of exactly what a recovery keeps of an era,
+/// the first key of the next era as well.
+pub(super) fn head_key(identity: &Identity, era: u32, note: &Note) -> VerifierKey {
+    let stated = Checkpoint::parse_text(note.text()).ok();
+    let in_force = log_key(identity, era, stated.as_ref().map_or(0, |it| it.size));
+    let kept = identity.kept(era).map(|it| (it.size, it.root));
+    let is_kept = kept.is_some() && stated.map(|it| (it.size, it.root)) == kept;
+    match identity.kept_key(era) {
+        Some(key) if is_kept && !note.signatures().iter().any(|line| line.is_by(&in_force)) => {
+            verifier_key(identity.network(), &identity.community(), era, key)
+        }
+        Some(_) | None => in_force,
+    }
 }
 
 /// Who an identity is of.

@@ -85,7 +85,7 @@ pub(super) async fn verify(
     let note = Note::parse(&note).map_err(|error| malformed(&error))?;
     let text = Checkpoint::parse_text(note.text()).map_err(|error| malformed(&error))?;
     let era = name.map_or_else(|| era_of(&text), |it| it.era);
-    let key = identity::log_key(&identity, era, text.size);
+    let key = identity::head_key(&identity, era, &note);
     let (checkpoint, head) = trust.judge(note, &key)?;
     let anchors = anchors_of(&identity, era, anchors);
     check_size(&checkpoint, &anchors)?;

@@ -8,7 +8,7 @@ use record::{
     verified::{Content, ExpectedPlace},
 };
 use serde::Serialize;
-use tlog::{TlogProof, VerifierKey, leaf_hash, verify_inclusion};
+use tlog::{Note, TlogProof, VerifierKey, leaf_hash, verify_inclusion};
 
 use super::{
     identity::{self, Who},
@@ -60,8 +60,7 @@ pub(super) fn verify(bytes: &[u8], beside: Beside, trust: &Trust) -> Result<Reco
         .map_err(|error| refused(error.reason(), &format!("The record does not hold: {error}.")))?;
     check_index(&proof, &header)?;
     let identity = identity.map(|it| open_identity(&it, &header, trust)).transpose()?;
-    let size = checkpoint_size(&proof)?;
-    let key = log_key(identity.as_ref(), &header, size, trust)?;
+    let key = log_key(identity.as_ref(), &header, proof.checkpoint_note(), trust)?;
     let (checkpoint, head) = trust.judge(proof.checkpoint_note().clone(), &key)?;
     let leaf = leaf_hash(&header_bytes);
     verify_inclusion(leaf, proof.index(), checkpoint.size, proof.hashes(), &checkpoint.root)
@@ -165,22 +164,15 @@ fn open_identity(bytes: &[u8], header: &Header, trust: &Trust) -> Result<Identit
     Ok(verified.identity)
 }
 
-fn checkpoint_size(proof: &TlogProof) -> Result<u64, Failure> {
-    let checkpoint = tlog::Checkpoint::parse_text(proof.checkpoint_note().text());
-    checkpoint.map(|it| it.size).map_err(|error| {
-        refused("checkpoint.refused", &format!("The checkpoint does not hold: {error}."))
-    })
-}
-
 /// The key that must have signed: that of the identity, else the one given.
 fn log_key(
     identity: Option<&Identity>,
     header: &Header,
-    size: u64,
+    note: &Note,
     trust: &Trust,
 ) -> Result<VerifierKey, Failure> {
     if let Some(identity) = identity {
-        return Ok(identity::log_key(identity, header.era, size));
+        return Ok(identity::head_key(identity, header.era, note));
     }
     if let Some(expected) = trust.community.filter(|it| *it != header.community) {
         let text = format!("The record is of {}, not of {expected}.", header.community);

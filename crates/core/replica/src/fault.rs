@@ -55,6 +55,17 @@ pub enum Fault {
     /// A head contradicts what is held, but a key that no longer signs is behind one of the two.
     #[error("this head contradicts what is held here, and a retired key signed one of the two")]
     RetiredKey,
+    /// A head of an era that has ended, beyond what its recovery keeps.
+    #[error(
+        "this era has ended, and its officers kept {kept} records of it; the head is of {size}. \
+         What comes after is in the next era"
+    )]
+    BeyondKept {
+        /// How many records are kept.
+        kept: u64,
+        /// The size of the head.
+        size: u64,
+    },
     /// A batch that nobody asked for, or beyond the credit.
     #[error("nobody asked for this batch")]
     Unsolicited,
@@ -199,6 +210,7 @@ impl Fault {
             Self::BadSignature => "replication.bad_signature",
             Self::Fork => "replication.fork",
             Self::RetiredKey => "replication.retired_key",
+            Self::BeyondKept { .. } => "identity.beyond_kept",
             Self::Unsolicited => "replication.unsolicited",
             Self::OutOfOrder { .. } => "replication.out_of_order",
             Self::OtherHead { .. } => "replication.other_head",
@@ -222,8 +234,12 @@ impl Fault {
 
     pub(crate) const fn weight(&self) -> Weight {
         match self {
-            // A mirror passes on what others signed, and cannot know whom we admit.
-            Self::NotAdmitted | Self::Fork | Self::RetiredKey | Self::TooManyLogs => Weight::Stray,
+            // A mirror passes on what others signed, and cannot know whom we admit, or that an era has ended.
+            Self::NotAdmitted
+            | Self::Fork
+            | Self::RetiredKey
+            | Self::BeyondKept { .. }
+            | Self::TooManyLogs => Weight::Stray,
             Self::Store { .. } => Weight::Ours,
             Self::IdentityMissing
             | Self::IdentityInvalid { .. }

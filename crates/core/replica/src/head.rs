@@ -54,11 +54,26 @@ impl LogIdentity {
         &self.bundle
     }
 
-    /// Whether this identity is the other one or continues it: no key that the other knows is changed.
+    /// Whether this identity is the other one or continues it: no key that the other knows is changed, and no record is
+    /// missing, such as a change of officers.
     #[must_use]
     pub fn extends(&self, other: &Self) -> bool {
         self.identity.community() == other.identity.community()
+            && other.n_records <= self.n_records
             && self.identity.epochs().starts_with(other.identity.epochs())
+    }
+
+    /// Whether this head is beyond what is kept of an era that has ended.
+    #[must_use]
+    pub fn is_beyond_kept(&self, log: LogName, head: &SignedHead) -> bool {
+        self.identity.kept(log.era).is_some_and(|kept| kept.size < head.size())
+    }
+
+    /// Whether this head is exactly what is kept of an era that has ended.
+    #[must_use]
+    pub fn is_kept(&self, log: LogName, head: &SignedHead) -> bool {
+        let kept = self.identity.kept(log.era);
+        kept.is_some_and(|kept| (kept.size, &kept.root) == (head.size(), head.root()))
     }
 
     /// Whether a bundle holds more records than this one, as far as can be seen without verifying it.
@@ -122,6 +137,14 @@ impl SignedHead {
         let is_of_identity = (identity.network(), identity.community()) == (network, community);
         let log_key = identity.log_key_for(era, stated.size).filter(|_| is_of_identity);
         let log_key = *log_key.ok_or(Fault::UnknownKey)?;
+        let key = verifier_key(network, &community, era, &log_key);
+        // The kept head of an ended era may be signed by the key of the next: its size and root are the officers'.
+        let kept_key = identity.kept_key(era).filter(|_| {
+            let signed = note.signatures().iter().any(|line| line.is_by(&key));
+            let kept = identity.kept(era).map(|it| (it.size, it.root));
+            !signed && kept == Some((stated.size, stated.root))
+        });
+        let log_key = *kept_key.unwrap_or(&log_key);
         let key = verifier_key(network, &community, era, &log_key);
         let (signed, _) = open_note(note, &key, &[]).map_err(|error| fault_of(&error))?;
         let own_line = signed.note().signatures().iter().find(|line| line.is_by(&key));

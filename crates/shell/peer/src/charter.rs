@@ -34,13 +34,15 @@
 
 use std::{
     collections::BTreeSet,
+    fs,
     path::{Path, PathBuf},
 };
 
+use data_encoding::BASE64;
 use record::{
     CommunityId, Network, RegionId,
     name::Name,
-    region::{Charter, CharterError, OcidPrefix, Roster, RosterError, VerifiedRegion},
+    region::{Certificate, Charter, CharterError, OcidPrefix, Roster, RosterError, VerifiedRegion},
 };
 use runtime::config::{self, ConfigError};
 use serde::Deserialize;
@@ -116,17 +118,40 @@ struct Entry {
     address: Option<String>,
 }
 
+/// The certificate in a file that holds one, by itself or in the page that shows it.
+fn certificate_in(bytes: &[u8]) -> Option<Certificate> {
+    let page: Option<serde_json::Value> = serde_json::from_slice(bytes).ok();
+    let encoded = page.as_ref().and_then(|it| it.get("certificate")).and_then(|it| it.as_str());
+    match encoded {
+        Some(text) => Certificate::decode(&BASE64.decode(text.as_bytes()).ok()?).ok(),
+        None => Certificate::decode(bytes).ok(),
+    }
+}
+
 const fn one() -> u32 {
     1
 }
 
 impl CharterFile {
-    /// Reads a charter file.
+    /// Reads a charter file, or the certificate of a region in its place: what `join` keeps, or the page
+    /// `/.well-known/folkmoot/region` as it was saved.
     ///
     /// # Errors
     ///
     /// [`CharterFileError`] names the file and what is wrong in it.
     pub fn read(path: &Path) -> Result<Self, CharterFileError> {
+        // What cannot be opened is told of below, in the words for every configuration.
+        let certificate = fs::read(path).ok().and_then(|bytes| certificate_in(&bytes));
+        match certificate.map(|it| it.verify(None)) {
+            Some(Ok(region)) => Ok(Self::of_certificate(region)),
+            Some(Err(error)) => {
+                Err(CharterFileError::Value { path: path.to_owned(), what: error.to_string() })
+            }
+            None => Self::read_toml(path),
+        }
+    }
+
+    fn read_toml(path: &Path) -> Result<Self, CharterFileError> {
         let file: File = config::load(Some(path), "", std::iter::empty())?;
         let value = |what: String| CharterFileError::Value { path: path.to_owned(), what };
         let network: Network = file

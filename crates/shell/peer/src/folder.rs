@@ -3,6 +3,8 @@
 //! ```text
 //! genesis        the founding bytes; public
 //! keys.toml      secret keys of the present epoch; 0600
+//! keys.next.toml those of the next, while officers sign them; 0600
+//! action.toml    what officers are asked to sign; public
 //! spare.toml     the officer's spare key; 0600; better kept elsewhere
 //! log.sqlite     public logs and the register; can be fetched back from peers
 //! ballots.sqlite people and ballots of a node; nowhere else
@@ -10,18 +12,19 @@
 //! region         the certificate by which the community joined its region; public
 //! ```
 
+mod keys;
+
 use std::{
     fmt, fs,
     path::{Path, PathBuf},
 };
 
-use data_encoding::HEXLOWER;
 use ed25519_dalek::SigningKey;
 use record::{
     CommunityId, Network,
     identity::{
-        EpochKeys, Genesis, IdentityAction, KeyError, LogKey, MirrorKey, Nonce, Officer,
-        OfficerKey, Officers, OfficersError, SpareDigest, SpareKey, TransportKey, WitnessKey,
+        EpochKeys, Genesis, IdentityAction, KeyError, Nonce, Officer, OfficerKey, Officers,
+        OfficersError, PaperRole, SpareDigest, SpareKey,
     },
     name::Name,
     region::{Certificate, VerifiedRegion},
@@ -31,6 +34,9 @@ use runtime::{
     files::{self, DirLock, FileError},
 };
 use zeroize::Zeroizing;
+
+use keys::read_private;
+pub use keys::{KeySeeds, Renewed, read_officer_key, write_officer_key};
 
 /// Why a data folder cannot be made or used.
 #[derive(Debug, thiserror::Error)]
@@ -60,10 +66,19 @@ pub enum FolderError {
         /// What is wrong.
         what: String,
     },
-    /// The keys are not those of the founding bytes.
-    #[error("The keys in {} are not those of the community in this folder.", .path.display())]
+    /// The keys are not those that the community's identity names.
+    #[error(
+        "The keys in {} are not those of the community in this folder: the folder is older than its newest keys, or the \
+         community was recovered elsewhere. Nothing was changed.", .path.display()
+    )]
     OtherKeys {
         /// The key file.
+        path: PathBuf,
+    },
+    /// There is a key file that would be overwritten.
+    #[error("{} is there already, and a key is never overwritten. Nothing was changed.", .path.display())]
+    KeyThere {
+        /// The file.
         path: PathBuf,
     },
     /// The system gives no random bytes.
@@ -83,6 +98,7 @@ impl FolderError {
     pub fn ending(&self) -> (Exit, &'static str) {
         match self {
             Self::Occupied { .. } => (Exit::Failed, "folder.occupied"),
+            Self::KeyThere { .. } => (Exit::Failed, "folder.key_there"),
             Self::Empty { .. } => (Exit::Config, "folder.empty"),
             Self::File(FileError::InUse { .. }) => (Exit::Failed, "folder.in_use"),
             Self::File(_) => (Exit::Config, "folder.file"),
@@ -120,10 +136,7 @@ impl fmt::Debug for Keys {
 }
 
 /// A seed of a key. Wiped when dropped.
-type Seed = Zeroizing<[u8; 32]>;
-
-/// The names of the keys in the key file, in its order.
-const KEY_NAMES: [&str; 5] = ["log", "transport", "mirror", "witness", "officer"];
+pub type Seed = Zeroizing<[u8; 32]>;
 
 impl DataFolder {
     /// The folder at this path; it need not exist.
@@ -170,6 +183,10 @@ impl DataFolder {
         self.root.join("keys.toml")
     }
 
+    fn next_keys_file(&self) -> PathBuf {
+        self.root.join("keys.next.toml")
+    }
+
     /// Holds the folder for this process.
     ///
     /// # Errors
@@ -180,25 +197,79 @@ impl DataFolder {
         Ok(DirLock::acquire(&self.root)?)
     }
 
-    /// Founds a community with one officer: makes its keys and its founding bytes.
+    /// Founds a community with one officer, whose key stays with the others in the folder.
     ///
     /// # Errors
     ///
     /// [`FolderError::Occupied`] if there is one here already.
     pub fn found(&self, network: &Network, name: &Name) -> Result<CommunityId, FolderError> {
+        let (officer, spare) = (fresh_seed()?, fresh_seed()?);
+        let officers = Officers::new(vec![officer_of(&officer, &spare)], 1)?;
+        let seeds = KeySeeds { officer: Some(officer), ..KeySeeds::fresh()? };
+        self.check_empty()?;
+        files::create_private_dir(&self.root)?;
+        // What a crash left of an earlier try founds nothing.
+        self.remove(self.root.join("spare.toml"))?;
+        write_officer_key(&self.root.join("spare.toml"), PaperRole::Spare, &spare)?;
+        self.found_with(network, name, officers, &seeds)
+    }
+
+    /// Founds a community with these officers, of whose secret keys the folder holds none.
+    ///
+    /// # Errors
+    ///
+    /// [`FolderError::Occupied`] if there is one here already.
+    pub fn found_by(
+        &self,
+        network: &Network,
+        name: &Name,
+        officers: Officers,
+    ) -> Result<CommunityId, FolderError> {
+        let seeds = KeySeeds::fresh()?;
+        self.check_empty()?;
+        files::create_private_dir(&self.root)?;
+        self.found_with(network, name, officers, &seeds)
+    }
+
+    /// Whether a community can be founded here.
+    ///
+    /// # Errors
+    ///
+    /// [`FolderError::Occupied`] if there is one here already.
+    pub fn check_empty(&self) -> Result<(), FolderError> {
         if self.genesis_file().exists() {
             return Err(FolderError::Occupied { path: self.root.clone() });
         }
-        files::create_private_dir(&self.root)?;
-        let seeds = [fresh_seed()?, fresh_seed()?, fresh_seed()?, fresh_seed()?, fresh_seed()?];
-        let spare = fresh_seed()?;
-        let genesis = genesis_of(network, name, &seeds, &spare)?;
+        Ok(())
+    }
+
+    fn found_with(
+        &self,
+        network: &Network,
+        name: &Name,
+        officers: Officers,
+        seeds: &KeySeeds,
+    ) -> Result<CommunityId, FolderError> {
+        let genesis = Genesis {
+            network: network.clone(),
+            name: name.clone(),
+            officers,
+            keys: seeds.public()?,
+            nonce: Nonce::default(),
+        };
         let bytes = IdentityAction::Genesis(genesis).encode();
-        files::write_private_file(&self.root.join("spare.toml"), &spare_text(&spare))?;
-        files::write_private_file(&self.keys_file(), &keys_text(&seeds))?;
-        // Last: a folder without it holds no community, whatever a crash left there.
-        files::write_private_file(&self.genesis_file(), &bytes)?;
+        files::write_private_file(&self.keys_file(), &seeds.render())?;
+        self.keep_genesis(&bytes)?;
         Ok(CommunityId::of_genesis(&bytes))
+    }
+
+    /// Writes the founding bytes. Last of all: a folder without them holds no community, whatever a crash left there.
+    ///
+    /// # Errors
+    ///
+    /// [`FolderError::File`].
+    pub fn keep_genesis(&self, genesis: &[u8]) -> Result<(), FolderError> {
+        Ok(files::write_private_file(&self.genesis_file(), genesis)?)
     }
 
     /// The founding bytes.
@@ -231,40 +302,131 @@ impl DataFolder {
     ///
     /// [`FolderError::Damaged`] if the founding bytes cannot be read.
     pub fn network(&self) -> Result<Network, FolderError> {
-        match IdentityAction::decode(&self.genesis()?) {
-            Ok(IdentityAction::Genesis(genesis)) => Ok(genesis.network),
-            Ok(_) => Err(self.damaged(self.genesis_file(), "it founds nothing".to_owned())),
-            Err(error) => Err(self.damaged(self.genesis_file(), error.to_string())),
-        }
+        Ok(self.founding()?.network)
     }
 
-    /// The secret keys, compared with the founding bytes.
+    /// The secret keys in the folder, whatever its log says of them. Of a community that has no log yet they are
+    /// compared with the founding bytes.
     ///
     /// # Errors
     ///
     /// [`FolderError::OtherKeys`] if they are another community's; [`FolderError::File`] if others may read them.
-    pub fn keys(&self) -> Result<Keys, FolderError> {
-        let path = self.keys_file();
-        files::check_private(&path)?;
-        let text = fs::read_to_string(&path)
-            .map(Zeroizing::new)
-            .map_err(|error| self.damaged(path.clone(), error.to_string()))?;
-        let seeds = parse_keys(&text).map_err(|what| self.damaged(path.clone(), what))?;
-        let genesis = IdentityAction::decode(&self.genesis()?)
-            .map_err(|error| self.damaged(self.genesis_file(), error.to_string()))?;
-        let IdentityAction::Genesis(genesis) = genesis else {
-            return Err(self.damaged(self.genesis_file(), "it founds nothing".to_owned()));
-        };
-        if epoch_keys(&seeds)? != genesis.keys {
-            return Err(FolderError::OtherKeys { path });
+    pub fn seeds(&self) -> Result<KeySeeds, FolderError> {
+        let seeds = self.read_keys(&self.keys_file())?;
+        if !self.log_file().exists() && seeds.public()? != self.founding()?.keys {
+            return Err(FolderError::OtherKeys { path: self.keys_file() });
         }
-        let [log, transport, mirror, witness, _] = &seeds;
-        Ok(Keys {
-            log: SigningKey::from_bytes(log),
-            transport: transport::TransportKey::from_seed(**transport),
-            mirror: SigningKey::from_bytes(mirror),
-            witness: SigningKey::from_bytes(witness),
-        })
+        Ok(seeds)
+    }
+
+    /// As [`DataFolder::seeds`], ready for use.
+    ///
+    /// # Errors
+    ///
+    /// As [`DataFolder::seeds`].
+    pub fn keys(&self) -> Result<Keys, FolderError> {
+        Ok(self.seeds()?.keys())
+    }
+
+    /// The keys of this epoch, from the file of the present keys or that of the next: a crash between the record that
+    /// puts new keys in force and the renaming of their file leaves them in the second. `true` if so.
+    ///
+    /// # Errors
+    ///
+    /// [`FolderError::OtherKeys`] if they are in neither.
+    pub fn seeds_for(&self, epoch: &EpochKeys) -> Result<(KeySeeds, bool), FolderError> {
+        for (path, is_next) in [(self.keys_file(), false), (self.next_keys_file(), true)] {
+            if path.exists() {
+                let seeds = self.read_keys(&path)?;
+                if seeds.public()? == *epoch {
+                    return Ok((seeds, is_next));
+                }
+            }
+        }
+        files::check_private(&self.keys_file())?;
+        Err(FolderError::OtherKeys { path: self.keys_file() })
+    }
+
+    /// The keys that wait to be put in force, if there are any.
+    ///
+    /// # Errors
+    ///
+    /// [`FolderError`] if their file cannot be read.
+    pub fn next_seeds(&self) -> Result<Option<KeySeeds>, FolderError> {
+        let path = self.next_keys_file();
+        if path.exists() { self.read_keys(&path).map(Some) } else { Ok(None) }
+    }
+
+    /// Keeps the keys that wait to be put in force. They are durable before anybody is asked to sign for them.
+    ///
+    /// # Errors
+    ///
+    /// [`FolderError::File`].
+    pub fn keep_next(&self, seeds: &KeySeeds) -> Result<(), FolderError> {
+        Ok(files::write_private_file(&self.next_keys_file(), &seeds.render())?)
+    }
+
+    /// Puts the next keys in the place of the present ones: one renaming, so that there are always one of the two.
+    ///
+    /// # Errors
+    ///
+    /// [`FolderError::File`]; the next start tries again.
+    pub fn promote_next(&self) -> Result<(), FolderError> {
+        let seeds = self.read_keys(&self.next_keys_file())?;
+        files::write_private_file(&self.keys_file(), &seeds.render())?;
+        self.drop_next()
+    }
+
+    /// Takes away the keys that wait to be put in force.
+    ///
+    /// # Errors
+    ///
+    /// [`FolderError::Damaged`] if the system refuses.
+    pub fn drop_next(&self) -> Result<(), FolderError> {
+        self.remove(self.next_keys_file())
+    }
+
+    /// The action that officers are asked to sign.
+    #[must_use]
+    pub fn action_file(&self) -> PathBuf {
+        self.root.join("action.toml")
+    }
+
+    /// Takes that file away.
+    ///
+    /// # Errors
+    ///
+    /// [`FolderError::Damaged`] if the system refuses.
+    pub fn drop_action(&self) -> Result<(), FolderError> {
+        self.remove(self.action_file())
+    }
+
+    fn remove(&self, path: PathBuf) -> Result<(), FolderError> {
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(self.damaged(path, error.to_string()))
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    fn read_keys(&self, path: &Path) -> Result<KeySeeds, FolderError> {
+        let text = read_private(path)?;
+        KeySeeds::parse(&text).map_err(|what| self.damaged(path.to_owned(), what))
+    }
+
+    /// What the community was founded with.
+    ///
+    /// # Errors
+    ///
+    /// As [`DataFolder::genesis`]; [`FolderError::Damaged`] if the bytes found nothing.
+    pub fn founding(&self) -> Result<Genesis, FolderError> {
+        let damaged = |what: String| self.damaged(self.genesis_file(), what);
+        match IdentityAction::decode(&self.genesis()?) {
+            Ok(IdentityAction::Genesis(genesis)) => Ok(genesis),
+            Ok(_) => Err(damaged("it founds nothing".to_owned())),
+            Err(error) => Err(damaged(error.to_string())),
+        }
     }
 
     /// The region as the certificate in this folder shows it, if there is one.
@@ -299,138 +461,14 @@ pub fn fresh_seed() -> Result<Seed, FolderError> {
     Ok(seed)
 }
 
-fn epoch_keys(seeds: &[Seed; 5]) -> Result<EpochKeys, KeyError> {
-    let [log, transport, mirror, witness, _] = seeds;
-    EpochKeys::new(
-        LogKey::of(&SigningKey::from_bytes(log)),
-        TransportKey::of(&SigningKey::from_bytes(transport)),
-        MirrorKey::of(&SigningKey::from_bytes(mirror)),
-        WitnessKey::of(&SigningKey::from_bytes(witness)),
-    )
-}
-
-fn genesis_of(
-    network: &Network,
-    name: &Name,
-    seeds: &[Seed; 5],
-    spare: &Seed,
-) -> Result<Genesis, FolderError> {
-    let [_, _, _, _, officer] = seeds;
-    let officer = Officer {
+/// The public side of an officer's two keys.
+#[must_use]
+pub fn officer_of(officer: &Seed, spare: &Seed) -> Officer {
+    Officer {
         key: OfficerKey::of(&SigningKey::from_bytes(officer)),
         spare_digest: SpareDigest::of(&SpareKey::of(&SigningKey::from_bytes(spare))),
-    };
-    Ok(Genesis {
-        network: network.clone(),
-        name: name.clone(),
-        officers: Officers::new(vec![officer], 1)?,
-        keys: epoch_keys(seeds)?,
-        nonce: Nonce::default(),
-    })
-}
-
-fn keys_text(seeds: &[Seed; 5]) -> Zeroizing<Vec<u8>> {
-    let mut text = Zeroizing::new(
-        b"# Secret keys. Whoever reads this file can speak for the community.\n".to_vec(),
-    );
-    for (name, seed) in KEY_NAMES.iter().zip(seeds) {
-        text.extend_from_slice(format!("{name} = \"").as_bytes());
-        text.extend_from_slice(Zeroizing::new(HEXLOWER.encode(&**seed)).as_bytes());
-        text.extend_from_slice(b"\"\n");
     }
-    text
-}
-
-fn spare_text(spare: &Seed) -> Zeroizing<Vec<u8>> {
-    let mut text = Zeroizing::new(
-        b"# The officer's spare key. It is needed only to change officers.\n\
-          # Move this file off this machine, to paper or to another place, and delete it here.\n"
-            .to_vec(),
-    );
-    text.extend_from_slice(b"spare = \"");
-    text.extend_from_slice(Zeroizing::new(HEXLOWER.encode(&**spare)).as_bytes());
-    text.extend_from_slice(b"\"\n");
-    text
-}
-
-fn parse_keys(text: &str) -> Result<[Seed; 5], String> {
-    let table: toml::Table = text.parse().map_err(|_error| "it is not TOML".to_owned())?;
-    let seed = |name: &str| {
-        let hex = table.get(name).and_then(toml::Value::as_str);
-        let bytes = hex.and_then(|hex| HEXLOWER.decode(hex.as_bytes()).ok().map(Zeroizing::new));
-        let seed = bytes.and_then(|it| it.as_slice().try_into().ok());
-        seed.map(Zeroizing::new)
-            .ok_or(format!("the key `{name}` is missing or not 64 hexadecimal digits"))
-    };
-    let [log, transport, mirror, witness, officer] = KEY_NAMES;
-    Ok([seed(log)?, seed(transport)?, seed(mirror)?, seed(witness)?, seed(officer)?])
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_folder_gives_back_the_community_that_was_founded_in_it() {
-        let (_parent, folder) = empty_folder();
-        let id = folder.found(&network(), &name()).unwrap();
-        assert_eq!(folder.community().unwrap(), id);
-        assert!(folder.keys().is_ok());
-    }
-
-    #[test]
-    fn nothing_is_founded_twice() {
-        let (_parent, folder) = empty_folder();
-        let id = folder.found(&network(), &name()).unwrap();
-        assert!(matches!(folder.found(&network(), &name()), Err(FolderError::Occupied { .. })));
-        assert_eq!(folder.community().unwrap(), id);
-    }
-
-    #[test]
-    fn refuses_the_keys_of_another_community_and_a_file_that_others_can_read() {
-        use std::os::unix::fs::PermissionsExt as _;
-        let (_parent, folder) = empty_folder();
-        let (_other_parent, other) = empty_folder();
-        folder.found(&network(), &name()).unwrap();
-        other.found(&network(), &name()).unwrap();
-
-        fs::set_permissions(folder.keys_file(), fs::Permissions::from_mode(0o640)).unwrap();
-        assert!(matches!(folder.keys(), Err(FolderError::File(_))));
-
-        fs::copy(other.keys_file(), folder.keys_file()).unwrap();
-        fs::set_permissions(folder.keys_file(), fs::Permissions::from_mode(0o600)).unwrap();
-        assert!(matches!(folder.keys(), Err(FolderError::OtherKeys { .. })));
-    }
-
-    #[test]
-    fn an_empty_folder_says_so_and_a_damaged_one_names_the_file() {
-        let (_parent, folder) = empty_folder();
-        assert!(matches!(folder.keys(), Err(FolderError::File(_))));
-        assert!(matches!(folder.community(), Err(FolderError::Empty { .. })));
-        folder.found(&network(), &name()).unwrap();
-        files::write_private_file(&folder.keys_file(), b"log = \"00\"").unwrap();
-        let damaged = folder.keys().unwrap_err();
-        assert!(damaged.to_string().contains("keys.toml"), "{damaged}");
-    }
-
-    #[test]
-    fn printing_keys_shows_nothing_of_them() {
-        let (_parent, folder) = empty_folder();
-        folder.found(&network(), &name()).unwrap();
-        assert_eq!(format!("{:?}", folder.keys().unwrap()), "Keys");
-    }
-
-    fn empty_folder() -> (tempfile::TempDir, DataFolder) {
-        let parent = tempfile::tempdir().unwrap();
-        let folder = DataFolder::at(&parent.path().join("node"));
-        (parent, folder)
-    }
-
-    fn network() -> Network {
-        "test.folkmoot.example".parse().unwrap()
-    }
-
-    fn name() -> Name {
-        Name::parse("Harbour Baths Society").unwrap()
-    }
-}
+mod tests;

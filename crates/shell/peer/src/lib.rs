@@ -10,6 +10,7 @@
 //!
 //! Not here: what only a node does (people, ballots, the clerk) and what only a coordinator does (feeds, exports).
 
+pub mod action;
 pub mod charter;
 pub mod command;
 pub mod config;
@@ -23,13 +24,17 @@ pub mod linker;
 pub mod links;
 pub mod mesh_config;
 pub mod neighbours;
+pub mod offline;
+pub mod own;
 pub mod pages;
+pub mod recover;
 pub mod region;
 pub mod services;
 pub mod stream;
 
 mod peer;
 
+pub use action::ActionFile;
 pub use charter::{CharterFile, Seat};
 pub use config::Config;
 pub use folder::{DataFolder, Keys};

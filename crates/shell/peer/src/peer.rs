@@ -9,7 +9,7 @@ use civic::RegionView;
 use record::{
     CommunityId, Kind, LogName, Network,
     commitment::Salt,
-    identity::{BundleRecord, IdentityAction, IdentityBundle, mirror_name},
+    identity::{IdentityAction, mirror_name},
     kind::Known,
     payload::ForkEvidence,
     region::{CertifiedEpoch, EpochHash},
@@ -24,6 +24,7 @@ use crate::{
     charter::CharterFile,
     folder::{DataFolder, FolderError, Keys, fresh_seed},
     links::Links,
+    own::Own,
 };
 
 /// Why a process cannot take up its place.
@@ -114,12 +115,13 @@ impl Peer {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, PeerError> {
         let community = folder.community()?;
-        let keys = folder.keys()?;
         check_network(&folder.genesis()?, &charter)?;
         check_charter(&charter, community, role)?;
-        let config = store_config(&charter, community, &keys, role, Arc::clone(&clock));
-        let own = config.own.name;
+        let own = Own::of(folder).await?;
+        let keys = own.seeds.keys();
+        let config = store_config(&charter, own.log, &keys, role, Arc::clone(&clock));
         let store = Store::open(&folder.log_file(), config).await?;
+        own.begin(folder, &store).await?;
         let (grown, _) = broadcast::channel(MAX_UNHEARD_GROWTHS);
         let peer = Self {
             shared: Arc::new(Shared {
@@ -137,42 +139,9 @@ impl Peer {
                 grown,
             }),
         };
-        peer.begin_log(own, folder.genesis()?).await?;
+        // So that a Hello by a retired key is known for what it is from the first one on.
+        peer.held_logs().await?;
         Ok(peer)
-    }
-
-    /// Writes record 0 where there is none, and the identity bundle that rests on it.
-    async fn begin_log(&self, own: LogName, genesis: Vec<u8>) -> Result<(), PeerError> {
-        let held = self.store().log(own).await?;
-        if held.as_ref().is_none_or(|row| row.frontier.size() == 0) {
-            let draft = Draft {
-                kind: Kind::from(Known::Identity),
-                payload: genesis,
-                salt: Salt(*fresh_seed()?),
-                references: Vec::new(),
-            };
-            self.store().append(vec![draft], Guard::None).await?;
-        }
-        if held.and_then(|row| row.identity).is_none() {
-            let bundle = self.own_bundle(own).await?;
-            self.store().set_identity(own, bundle).await?;
-        }
-        Ok(())
-    }
-
-    /// The bundle of our own identity, at our newest checkpoint.
-    async fn own_bundle(&self, own: LogName) -> Result<Vec<u8>, PeerError> {
-        let damaged = |what: &str| PeerError::Damaged { log: own, what: what.to_owned() };
-        let row = self.store().log(own).await?.ok_or_else(|| damaged("it is not there"))?;
-        let (size, checkpoint) = row.checkpoint.ok_or_else(|| damaged("it has no checkpoint"))?;
-        let genesis = self.store().records(own, 0, 1).await?.into_iter().next();
-        let genesis = genesis.ok_or_else(|| damaged("record 0 is missing"))?;
-        let record = BundleRecord {
-            header: genesis.header_bytes,
-            content: genesis.content.ok_or_else(|| damaged("the genesis is missing"))?,
-            proof: self.store().inclusion_proof(own, 0, size).await?,
-        };
-        Ok(IdentityBundle { records: vec![record], checkpoint }.encode())
     }
 
     /// Who this process speaks for.
@@ -297,7 +266,7 @@ impl Peer {
     fn own_lines(&self, note: &[u8]) -> Vec<String> {
         let Some(mirror) = &self.store().config().own.mirror else { return Vec::new() };
         let Ok(note) = Note::parse(note) else { return Vec::new() };
-        let ours = note.signatures().iter().filter(|line| line.name() == &mirror.name);
+        let ours = note.signatures().iter().filter(|line| mirror.has_signed(line));
         ours.map(tlog::NoteSignature::render_line).collect()
     }
 
@@ -317,7 +286,7 @@ impl Peer {
         Ok(verified)
     }
 
-    /// The verified identity of a community whose log is held here.
+    /// The verified identity of a community, as its newest era that is held here has it.
     ///
     /// # Errors
     ///
@@ -326,8 +295,16 @@ impl Peer {
         &self,
         community: CommunityId,
     ) -> Result<Option<Arc<LogIdentity>>, PeerError> {
-        let row = self.store().log(LogName { community, era: 0 }).await?;
-        row.filter(|it| it.identity.is_some()).map(|it| self.identity(&it)).transpose()
+        let row = self.store().newest_log(community).await?;
+        row.map(|it| self.identity(&it)).transpose()
+    }
+
+    /// The newest identity of a community that has been verified since the start.
+    pub(crate) fn known_identity(&self, community: CommunityId) -> Option<Arc<LogIdentity>> {
+        let known = self.shared.identities.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_era = |era| LogName { community, era };
+        let eras = known.range(of_era(0)..=of_era(u32::MAX)).map(|(_, identity)| identity);
+        eras.reduce(|one, other| if one.extends(other) { one } else { other }).cloned()
     }
 
     /// Passes every commit on to the streams, each head verified once for all of them. Runs until the store closes.
@@ -419,7 +396,6 @@ impl Peer {
 /// How long a wait may be before the clock is looked at again.
 const ONE_MINUTE: std::time::Duration = std::time::Duration::from_secs(60);
 
-/// The founding bytes name a network; whether they are sound is found when their record is verified.
 /// Whether the community in a folder has this place in a charter, as [`Peer::open`] asks.
 ///
 /// # Errors
@@ -438,6 +414,7 @@ pub fn check_seat(
     Ok(community)
 }
 
+/// The founding bytes name a network; whether they are sound is found when their record is verified.
 fn check_network(genesis: &[u8], charter: &CharterFile) -> Result<(), PeerError> {
     match IdentityAction::decode(genesis) {
         Ok(IdentityAction::Genesis(it)) if it.network != *charter.network() => {
@@ -465,15 +442,15 @@ fn check_charter(
 }
 
 #[expect(clippy::expect_used, reason = "the sentence is true of every network name")]
-fn store_config(
+pub(crate) fn store_config(
     charter: &CharterFile,
-    community: CommunityId,
+    own: LogName,
     keys: &Keys,
     role: Role,
     clock: Arc<dyn Clock>,
 ) -> StoreConfig {
     let mirror = || Mirror {
-        name: KeyName::parse(&mirror_name(charter.network(), &community))
+        name: KeyName::parse(&mirror_name(charter.network(), &own.community))
             .expect("DNS names, base32 and slashes make a key name"),
         key: keys.mirror.clone(),
     };
@@ -481,7 +458,7 @@ fn store_config(
         network: charter.network().clone(),
         region: RegionView::founded(&charter.charter),
         own: OwnLog {
-            name: LogName { community, era: 0 },
+            name: own,
             log_key: keys.log.clone(),
             mirror: (role == Role::Coordinator).then(mirror),
         },

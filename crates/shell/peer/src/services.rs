@@ -145,7 +145,7 @@ impl LogService for Peer {
     ) -> Result<Response<GetIdentityResponse>, Status> {
         let asked = request.into_inner().community;
         let community = if asked.is_empty() { self.community() } else { community_of(&asked)? };
-        let row = self.store().log(LogName { community, era: 0 }).await;
+        let row = self.store().newest_log(community).await;
         let identity = row.map_err(|error| status_of(&error))?.and_then(|row| row.identity);
         let identity =
             identity.ok_or_else(|| Status::not_found("no log of this community is held here"))?;
@@ -296,19 +296,20 @@ impl Peer {
 
     /// A community of the region as others see it.
     async fn describe(&self, community: CommunityId) -> Result<v1::Community, StoreError> {
-        let row = self.store().log(LogName { community, era: 0 }).await?;
+        let row = self.store().newest_log(community).await?;
+        let era = row.as_ref().map_or(0, |row| row.name.era);
         let identity = self.identity_of(community).await.ok().flatten();
         let identity = identity.as_ref().map(|it| it.identity());
         let (size, checkpoint) = row.and_then(|row: LogRow| row.checkpoint).unwrap_or_default();
         let vkey = identity.and_then(|it| {
-            let key = it.log_key_for(0, size)?;
-            Some(record::identity::verifier_key(self.network(), &community, 0, key).render())
+            let key = it.log_key_for(era, size)?;
+            Some(record::identity::verifier_key(self.network(), &community, era, key).render())
         });
         Ok(v1::Community {
             id: community.to_string(),
             name: identity.map(|it| it.name().as_str().to_owned()).unwrap_or_default(),
             coordinator: self.region().newest().roster.is_coordinator(&community),
-            era: 0,
+            era,
             size,
             checkpoint,
             vkey: vkey.unwrap_or_default(),

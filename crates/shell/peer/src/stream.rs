@@ -248,6 +248,10 @@ impl ReplicationStream<'_> {
                 Output::Load { .. } | Output::CheckRoot { .. } => self.read(output),
                 Output::Store(batch) => self.store(batch).await?,
                 Output::Evidence(evidence) => self.peer.file_evidence(evidence).await?,
+                Output::KeptHead { log, checkpoint, identity } => {
+                    let (bundle, note) = (identity.bundle().to_vec(), checkpoint.to_vec());
+                    self.keep_head(log, bundle, note).await?;
+                }
                 Output::Acked { log, size, cosignatures } => {
                     self.on_acked(Ack { log, size, cosignatures }).await;
                 }
@@ -295,6 +299,7 @@ impl ReplicationStream<'_> {
                 Output::Send(_)
                 | Output::Store(_)
                 | Output::Evidence(_)
+                | Output::KeptHead { .. }
                 | Output::Acked { .. }
                 | Output::Refused(_)
                 | Output::Close { .. } => return,
@@ -313,6 +318,25 @@ impl ReplicationStream<'_> {
             self.told_of_dates = true;
             let index = record.header().index;
             tracing::warn!(%log, index, "records are dated more than 5 minutes ahead of our clock; they count all the same, as no deadline rests on an author's date");
+        }
+    }
+
+    /// Keeps the head at what the officers kept of an ended era. If other records are held here, the log stays as it is.
+    async fn keep_head(
+        &self,
+        log: LogName,
+        bundle: Vec<u8>,
+        note: Vec<u8>,
+    ) -> Result<(), StreamEnd> {
+        match self.peer.store().keep_head(log, bundle, note).await {
+            Err(error) if matches!(error, StoreError::Storage { .. } | StoreError::Closing) => {
+                Err(error.into())
+            }
+            Err(error) => {
+                tracing::warn!(%log, %error, "the kept head of an ended era was not taken");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
         }
     }
 

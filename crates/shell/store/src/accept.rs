@@ -6,7 +6,7 @@ use record::{Header, LogName, VerifiedRecord};
 use tlog::{Checkpoint, Frontier, Note, NoteSignature, cosign};
 
 use crate::{
-    erasures,
+    eras, erasures,
     error::StoreError,
     logs::{LogRow, place_of},
     proofs, receipts, register,
@@ -70,8 +70,9 @@ pub(crate) async fn accept(
     };
     let is_worth_a_receipt = receipts::are_worth_one(scope, log, &records);
     let known = scope.tails.get_or_begin(&mut scope.tx, log, identity.as_deref()).await?;
-    if let Some(bundle) = identity.filter(|it| known.row.identity.as_deref() != Some(it)) {
-        set_identity(scope, log, bundle).await?;
+    let is_known = held.is_some() && known.row.identity.as_deref() == identity.as_deref();
+    if let Some(bundle) = identity.filter(|_| !is_known) {
+        eras::set_identity(scope, log, bundle).await?;
     }
     if !records.is_empty() {
         let pending = (!completes).then(|| checkpoint.to_vec());
@@ -147,7 +148,8 @@ impl Completed {
         let mirror = scope.config.own.mirror.as_ref();
         let ours = match mirror {
             None => None,
-            Some(mirror) => match kept_lines.clone().find(|it| *it.name() == mirror.name) {
+            // A cosignature by an earlier mirror key is not the one that others ask for.
+            Some(mirror) => match kept_lines.clone().find(|it| mirror.has_signed(it)) {
                 Some(line) => Some(line.clone()),
                 None => {
                     let at = scope.now.unix_seconds();
@@ -259,20 +261,6 @@ pub(crate) async fn keep_checkpoint(
     Ok(())
 }
 
-/// Keeps the identity bundle of a log.
-pub(crate) async fn set_identity(
-    scope: &mut Scope<'_>,
-    log: LogName,
-    bundle: Vec<u8>,
-) -> Result<(), StoreError> {
-    let Some(tail) = scope.tails.get(&mut scope.tx, log).await? else {
-        return Err(StoreError::NotFound { what: format!("log of {}", log.community) });
-    };
-    tail.row.identity = Some(bundle.as_slice().into());
-    let values = [bundle.into(), tail.row.log_no.into()];
-    scope.tx.write("UPDATE logs SET identity = ? WHERE log_no = ?", values).await
-}
-
 /// Rows in one INSERT: past this the statement's own cost no longer shows.
 const ROWS_PER_INSERT: usize = 64;
 
@@ -284,16 +272,19 @@ pub(crate) async fn store_records(
     pending: Option<Vec<u8>>,
 ) -> Result<(), StoreError> {
     let tail = scope.tails.get_or_begin(&mut scope.tx, log, None).await?;
-    let (log_no, first) = (tail.row.log_no, tail.row.frontier.size());
+    let (log_no, first, kept) = (tail.row.log_no, tail.row.frontier.size(), tail.row.kept_size);
     let leaves: Vec<_> = records.iter().map(|record| record.id().leaf()).collect();
     tail.grow(&mut scope.tx, &leaves).await?;
     tail.row.pending = pending;
     scope.group.changed.insert(log);
     for (index, record) in (first..).zip(&records) {
         let place = place_of(log_no, index)?;
-        register::note(scope, place, record).await?;
         if let Some(erase) = record.erased_by() {
             erasures::note_missing(scope, place, erase).await?;
+        }
+        match kept.filter(|kept| *kept <= index) {
+            Some(kept) => eras::refuse(scope, place, record, kept).await?,
+            None => register::note(scope, place, record).await?,
         }
     }
     let mut place = place_of(log_no, first)?;

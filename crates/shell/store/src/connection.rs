@@ -66,6 +66,12 @@ pub(crate) fn create_private(path: &Path) -> Result<(), StoreError> {
     made.map(drop).map_err(|error| StoreError::storage("making the log file")(error.into()))
 }
 
+/// Brings the file to this release's form.
+pub(crate) async fn migrate(db: &mut SqliteConnection) -> Result<(), StoreError> {
+    let migrated = sqlx::migrate!("./migrations").run(db).await;
+    migrated.map_err(|error| StoreError::storage("bringing the log file up to date")(error.into()))
+}
+
 impl WriteFile {
     pub(crate) fn new(path: &Path, room: Option<Arc<AtomicU32>>) -> Self {
         let mut wal = path.as_os_str().to_owned();

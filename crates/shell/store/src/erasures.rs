@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use record::{
-    CommunityId, Kind, LogName, Payload, RecordId, UnixMillis,
+    CommunityId, Kind, LogName, Payload, RecordId, UnixMillis, VerifiedRecord,
     commitment::Salt,
     kind::{Durability, Known},
     payload::{Erase, Erased},
@@ -143,6 +143,28 @@ pub(crate) async fn note_missing(
     Ok(())
 }
 
+/// Notes what an erase record says that counts for nothing: it drops no payload, and explains one that is missing.
+pub(crate) async fn note_void(
+    scope: &mut Scope<'_>,
+    place: i64,
+    record: &VerifiedRecord,
+) -> Result<(), StoreError> {
+    let Some(Payload::Erase(erase)) = record.content().and_then(|it| {
+        let kind = record.header().kind.known().filter(|kind| *kind == Known::Erase)?;
+        proto::payload::decode(kind, &it.payload).ok()
+    }) else {
+        return Ok(());
+    };
+    let target = LogName { community: record.header().community, era: erase.era };
+    let log = scope.tails.get(&mut scope.tx, target).await?.map(|tail| tail.row.log_no);
+    let Some(target_place) = log.and_then(|log_no| place_of(log_no, erase.index).ok()) else {
+        return Ok(());
+    };
+    let sql = "INSERT OR IGNORE INTO void_erasures (place, erase, erase_place) VALUES (?, ?, ?)";
+    let id = record.id();
+    scope.tx.write(sql, [target_place.into(), id.as_bytes().into(), place.into()]).await
+}
+
 /// Refuses to hold a checkpoint of a log of which a payload is missing without an erase record in the log.
 pub(crate) async fn must_explain_what_is_missing(
     scope: &mut Scope<'_>,
@@ -153,6 +175,10 @@ pub(crate) async fn must_explain_what_is_missing(
     }
     // Erase records of this group count, too.
     carry_out(scope).await?;
+    let sql = "INSERT OR IGNORE INTO erasures (place, erase_place, erase)
+               SELECT m.place, v.erase_place, v.erase
+               FROM missing AS m JOIN void_erasures AS v ON v.place = m.place AND v.erase = m.erase";
+    scope.tx.write(sql, []).await?;
     let (start, end) = (place_of(log_no, 0)?, place_of(log_no.saturating_add(1), 0)?);
     let sql = "SELECT m.place FROM missing AS m WHERE ? <= m.place AND m.place < ? AND NOT EXISTS (
                  SELECT 1 FROM erasures AS e WHERE e.place = m.place AND e.erase = m.erase

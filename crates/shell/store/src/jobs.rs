@@ -37,6 +37,7 @@ pub(crate) enum Job {
     Accept { incoming: Box<Incoming>, reply: Reply<Accepted> },
     Cosigned { log: LogName, size: u64, lines: Vec<String>, reply: Reply<()> },
     SetIdentity { log: LogName, bundle: Vec<u8>, reply: Reply<()> },
+    KeepHead { log: LogName, bundle: Vec<u8>, note: Vec<u8>, reply: Reply<()> },
     Tick { reply: Reply<()> },
     Close { reply: Reply<()> },
 }
@@ -55,6 +56,7 @@ impl Job {
             Self::Accept { reply, .. } => drop(reply.send(Err(fault.clone()))),
             Self::Cosigned { reply, .. }
             | Self::SetIdentity { reply, .. }
+            | Self::KeepHead { reply, .. }
             | Self::Tick { reply }
             | Self::Close { reply } => drop(reply.send(Err(fault.clone()))),
         }
@@ -70,6 +72,7 @@ impl Job {
             }
             Self::Append { .. }
             | Self::SetIdentity { .. }
+            | Self::KeepHead { .. }
             | Self::Tick { .. }
             | Self::Close { .. } => false,
         }
@@ -81,6 +84,7 @@ impl Job {
             Self::Accept { incoming, .. } => incoming.records.len(),
             Self::Cosigned { .. }
             | Self::SetIdentity { .. }
+            | Self::KeepHead { .. }
             | Self::Tick { .. }
             | Self::Close { .. } => 0,
         }
@@ -98,6 +102,7 @@ impl Job {
                 })
                 .sum(),
             Self::SetIdentity { bundle, .. } => bundle.len(),
+            Self::KeepHead { bundle, note, .. } => bundle.len() + note.len(),
             Self::Cosigned { lines, .. } => lines.iter().map(String::len).sum(),
             Self::Tick { .. } | Self::Close { .. } => 0,
         }
@@ -156,13 +161,30 @@ impl Store {
         self.ask(|reply| Job::Cosigned { log, size, lines, reply }).await
     }
 
-    /// Keeps the identity bundle of a log.
+    /// Keeps the identity bundle of a log. One that knows of a recovery holds for every era of the community, and what
+    /// stands behind what it keeps is taken out of the register.
     ///
     /// # Errors
     ///
     /// [`StoreError::NotFound`] if the log is not known.
     pub async fn set_identity(&self, log: LogName, bundle: Vec<u8>) -> Result<(), StoreError> {
         self.ask(|reply| Job::SetIdentity { log, bundle, reply }).await
+    }
+
+    /// Makes the head at exactly what is kept of an ended era the one that is kept and offered; what is held beyond it
+    /// stays. The identity bundle says what is kept. A head of another size changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Refused`] with `log.other_tree` if other records are held here; [`StoreError::NotFound`] if the log
+    /// is not known.
+    pub async fn keep_head(
+        &self,
+        log: LogName,
+        bundle: Vec<u8>,
+        note: Vec<u8>,
+    ) -> Result<(), StoreError> {
+        self.ask(|reply| Job::KeepHead { log, bundle, note, reply }).await
     }
 
     /// Lets the clock change what is due.

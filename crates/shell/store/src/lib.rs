@@ -15,6 +15,7 @@
 mod accept;
 mod append;
 mod connection;
+mod eras;
 mod erasures;
 mod error;
 mod jobs;
@@ -38,15 +39,16 @@ use std::{
 
 use civic::RegionView;
 use ed25519_dalek::SigningKey;
-use record::{LogName, Network};
+use record::{LogName, Network, region::Roster};
 use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
-use tlog::KeyName;
+use tlog::{KeyName, NoteSignature, VerifierKey};
 use tokio::sync::{Semaphore, broadcast, mpsc, watch};
 
 use crate::connection::WriteFile;
 
 pub use accept::{Accepted, Incoming};
 pub use append::{Appended, Draft, Guard, Reference};
+pub use eras::peek;
 pub use erasures::Erasure;
 pub use error::StoreError;
 pub use logs::LogRow;
@@ -85,6 +87,31 @@ pub struct Mirror {
     pub name: KeyName,
     /// Its key.
     pub key: SigningKey,
+}
+
+impl Mirror {
+    /// Whether a signature line says that it is by this key.
+    #[must_use]
+    pub fn has_signed(&self, line: &NoteSignature) -> bool {
+        let key = VerifierKey::cosignature(self.name.clone(), &self.key.verifying_key());
+        key.is_ok_and(|key| line.is_by(&key))
+    }
+}
+
+impl StoreConfig {
+    /// For a log that is written while no node runs: what is appended so is of no region's register.
+    #[must_use]
+    #[expect(clippy::expect_used, clippy::missing_panics_doc, reason = "one member makes a roster")]
+    pub fn of_no_region(
+        network: Network,
+        own: OwnLog,
+        clock: Arc<dyn runtime::clock::Clock>,
+    ) -> Self {
+        let region = record::RegionId::from_bytes([0; 32]);
+        let roster =
+            Roster::new(vec![own.name.community], Vec::new(), 1).expect("one member is enough");
+        Self { network, region: RegionView::new(region, None, roster), own, clock }
+    }
 }
 
 impl std::fmt::Debug for StoreConfig {
@@ -150,9 +177,7 @@ impl Store {
         let storage = StoreError::storage("opening the log file");
         let mut write = WriteFile::new(path, max_pages);
         let mut db = write.take().await?;
-        sqlx::migrate!("./migrations").run(&mut db).await.map_err(|error| {
-            StoreError::storage("bringing the log file up to date")(error.into())
-        })?;
+        connection::migrate(&mut db).await?;
         write.put_back(db);
         let read = SqlitePoolOptions::new()
             .max_connections(N_READERS)

@@ -26,6 +26,8 @@ pub struct LogRow {
     pub pending: Option<Vec<u8>>,
     /// The identity bundle, as it came.
     pub identity: Option<Arc<[u8]>>,
+    /// How many records are kept of an era that has ended; what stands behind counts for nothing.
+    pub kept_size: Option<u64>,
 }
 
 /// The most logs that the writer keeps at hand: each takes up to about 24 KiB (three partial tiles of 8 KiB) and its
@@ -225,11 +227,30 @@ pub(crate) async fn find_log<'c>(
     name: LogName,
 ) -> Result<Option<LogRow>, StoreError> {
     sqlx::query(
-        "SELECT log_no, community, era, frontier, checkpoint, checkpoint_size, identity, pending
+        "SELECT log_no, community, era, frontier, checkpoint, checkpoint_size, identity, pending,
+                kept_size
          FROM logs WHERE community = $1 AND era = $2",
     )
     .bind(name.community.as_bytes().to_vec())
     .bind(i64::from(name.era))
+    .fetch_optional(db)
+    .await
+    .map_err(StoreError::storage("finding a log"))?
+    .map(|row| read_log(&row))
+    .transpose()
+}
+
+/// The log of a community's newest era that has an identity.
+pub(crate) async fn newest_log<'c>(
+    db: impl sqlx::SqliteExecutor<'c>,
+    community: CommunityId,
+) -> Result<Option<LogRow>, StoreError> {
+    sqlx::query(
+        "SELECT log_no, community, era, frontier, checkpoint, checkpoint_size, identity, pending,
+                kept_size
+         FROM logs WHERE community = $1 AND identity IS NOT NULL ORDER BY era DESC LIMIT 1",
+    )
+    .bind(community.as_bytes().to_vec())
     .fetch_optional(db)
     .await
     .map_err(StoreError::storage("finding a log"))?
@@ -242,7 +263,8 @@ pub(crate) async fn all_logs<'c>(
     db: impl sqlx::SqliteExecutor<'c>,
 ) -> Result<Vec<LogRow>, StoreError> {
     sqlx::query(
-        "SELECT log_no, community, era, frontier, checkpoint, checkpoint_size, identity, pending
+        "SELECT log_no, community, era, frontier, checkpoint, checkpoint_size, identity, pending,
+                kept_size
          FROM logs ORDER BY log_no",
     )
     .fetch_all(db)
@@ -270,6 +292,7 @@ fn read_log(row: &sqlx::sqlite::SqliteRow) -> Result<LogRow, StoreError> {
         checkpoint: checkpoint.map(|note| (checkpoint_size.unsigned_abs(), note)),
         identity: identity.map(Arc::from),
         pending: rows::column(row, 7)?,
+        kept_size: rows::column::<Option<i64>>(row, 8)?.map(i64::unsigned_abs),
     })
 }
 

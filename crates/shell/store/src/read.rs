@@ -111,7 +111,7 @@ pub(crate) fn read_record(row: &SqliteRow) -> Result<StoredRecord, StoreError> {
     Ok(StoredRecord { index, header_bytes: rows::column(row, 1)?, content, erased_by })
 }
 
-async fn range(
+pub(crate) async fn range(
     db: &mut SqliteConnection,
     log_no: i64,
     start: u64,

@@ -67,7 +67,7 @@ async fn note_words(scope: &mut Scope<'_>, place: i64, id: RecordId) -> Result<(
     scope.tx.write(sql, [id.as_bytes().into(), place.into()]).await
 }
 
-async fn note_roll(
+pub(crate) async fn note_roll(
     scope: &mut Scope<'_>,
     place: i64,
     community: CommunityId,
@@ -195,6 +195,8 @@ pub(crate) async fn refold(scope: &mut Scope<'_>, last: FeedEnd) -> Result<FeedE
         has_next = touched.has_next;
         scope.tx.write("DELETE FROM dirty WHERE case_no = ?", [case_no.into()]).await?;
         let Some(case) = civic::fold(&loaded.records, scope.region, scope.now) else {
+            // Its opening record is still to come, or counts no longer.
+            forget_case(scope, case_no).await?;
             continue;
         };
         write_case(scope, case_no, &case).await?;
@@ -269,6 +271,15 @@ fn judge(case: Option<&Case>, id: RecordId) -> Result<(), StoreError> {
         }),
         Some(Verdict::Counts) | None => Ok(()),
     }
+}
+
+/// Leaves a case as it is before its opening record has come.
+async fn forget_case(scope: &mut Scope<'_>, case_no: i64) -> Result<(), StoreError> {
+    let sql =
+        "UPDATE cases SET kind = NULL, state = NULL, provisional = 0, view = NULL, deadline = NULL,
+                                deadline_why = NULL, name = NULL
+               WHERE case_no = ? AND kind IS NOT NULL";
+    scope.tx.write(sql, [case_no.into()]).await
 }
 
 async fn write_case(scope: &mut Scope<'_>, case_no: i64, case: &Case) -> Result<(), StoreError> {

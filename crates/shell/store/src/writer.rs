@@ -18,6 +18,7 @@ use tokio::{
 use crate::{
     StoreConfig, accept, append,
     connection::WriteFile,
+    eras,
     erasures::{self, Noted},
     error::StoreError,
     jobs::{Answer, Job, Reply, Waiting, answer},
@@ -360,7 +361,11 @@ impl Scope<'_> {
                 settle(reply, done, answers)
             }
             Job::SetIdentity { log, bundle, reply } => {
-                let done = accept::set_identity(self, log, bundle).await;
+                let done = eras::set_identity(self, log, bundle).await;
+                settle(reply, done, answers)
+            }
+            Job::KeepHead { log, bundle, note, reply } => {
+                let done = eras::keep_head(self, log, bundle, note).await;
                 settle(reply, done, answers)
             }
             Job::Tick { reply } => {

@@ -37,16 +37,19 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod action;
 mod bundle;
 mod change;
 mod codec;
 mod genesis;
 mod keys;
 mod names;
+mod paper;
 mod recovery;
 mod signing;
 mod state;
 
+pub use action::{OfficerAction, SignError};
 pub use bundle::{
     BundleError, BundleRecord, IdentityBundle, MAX_BUNDLE_BYTES, MAX_BUNDLE_RECORDS,
     VerifiedIdentity, Witnessed,
@@ -63,6 +66,9 @@ pub use keys::{
 };
 pub use names::{
     mirror_name, mirror_verifier_key, verifier_key, witness_name, witness_verifier_key,
+};
+pub use paper::{
+    PAPER_GROUP_CHARS, PAPER_GROUPS, PaperError, PaperRole, parse_paper, render_paper,
 };
 pub use recovery::{KeptTree, Recovery};
 pub use signing::{

@@ -290,6 +290,17 @@ impl Identity {
         self.kept.iter().find(|kept| kept.era == era)
     }
 
+    /// The key that signs the kept head of an era that has ended: the first log key of the era after it.
+    ///
+    /// Of the tree that a recovery keeps there may be no checkpoint, or none by a key that can still be trusted. Its size
+    /// and root are in the recovery, which the officers signed; the new key signs no other head of the old era.
+    #[must_use]
+    pub fn kept_key(&self, era: u32) -> Option<&LogKey> {
+        self.kept(era)?;
+        let next = era.checked_add(1)?;
+        self.epochs.iter().find(|epoch| epoch.era == next).map(|epoch| epoch.keys.log())
+    }
+
     /// The network.
     #[must_use]
     pub const fn network(&self) -> &Network {

@@ -151,7 +151,7 @@ impl LogState {
 
     /// The store holds more than it did: our own records, or records pulled from elsewhere.
     pub(super) fn take_held(&mut self, held: HeldLog) {
-        let HeldLog { log: _, frontier, head, pending, identity, cosignatures } = held;
+        let HeldLog { log, frontier, head, pending, identity, cosignatures } = held;
         if identity.extends(&self.identity) {
             self.identity = identity;
             self.identity_is_new = false;
@@ -165,9 +165,16 @@ impl LogState {
             self.pending =
                 Some(Cover { head: pending.to_bare(), proved_to: size.min(pending.size()) });
         }
+        let is_below_own =
+            |head: &SignedHead| self.own.as_ref().is_some_and(|own| head.size() < own.size());
+        // Of an ended era the head at what is kept takes the place of a larger one.
         if let Some(head) = head
-            && self.own.as_ref().is_none_or(|it| it.size() <= head.size())
+            && (!is_below_own(&head) || self.identity.is_kept(log, &head))
         {
+            if is_below_own(&head) {
+                // What was offered before is offered no longer.
+                self.offered = 0;
+            }
             self.own = Some(head);
             self.cosignatures = cosignatures;
         }

@@ -154,6 +154,16 @@ pub enum Output {
     },
     /// Keep and publish this: the log forked.
     Evidence(ForkEvidence),
+    /// This head is exactly what is kept of an era that has ended, and more of the era is held: it is the one to keep and
+    /// to offer from now on.
+    KeptHead {
+        /// The log.
+        log: LogName,
+        /// The checkpoint, a signed note.
+        checkpoint: Arc<[u8]>,
+        /// The identity that says so.
+        identity: Arc<LogIdentity>,
+    },
     /// The peer holds a log of ours durably. The cosignatures are as received: verify them before use.
     Acked {
         /// The log.
@@ -369,6 +379,11 @@ impl Exchange {
         let Some(theirs) = state.to_check.take_if(|it| it.size() == size) else { return };
         if *theirs.root() == root {
             state.agreed = state.agreed.max(size);
+            let is_larger = state.own.as_ref().is_some_and(|it| size < it.size());
+            if is_larger && state.identity.is_kept(log, &theirs) {
+                let (checkpoint, identity) = (theirs.note().clone(), state.identity.clone());
+                self.outputs.push(Output::KeptHead { log, checkpoint, identity });
+            }
             self.send(Frame::Ack(Ack { log, size, cosignatures: Vec::new() }));
             return;
         }

@@ -56,36 +56,57 @@ impl Exchange {
             return Err(Fault::NotAdmitted);
         }
         let network = &self.config.network;
-        let known = self.logs.get(&log).map(|it| it.identity.clone());
-        if known.is_none() && MAX_LOGS <= self.logs.len() {
+        let is_known = self.logs.contains_key(&log);
+        if !is_known && MAX_LOGS <= self.logs.len() {
             return Err(Fault::TooManyLogs);
         }
-        let Some(known) = known else {
-            if identity.is_empty() {
-                return Err(Fault::IdentityMissing);
-            }
-            let told = Arc::new(LogIdentity::verify(network, log.community, &identity)?);
-            let opened = SignedHead::open(network, log, &told, &checkpoint)?;
-            self.learn_identity(log, told);
-            return Ok(opened);
-        };
+        if !is_known && identity.is_empty() {
+            return Err(Fault::IdentityMissing);
+        }
+        let newest = self.newest_identity(log);
         // Verified only if it says more than is known: it costs a signature for each officer.
-        if identity.is_empty() || !known.is_shorter_than(&identity)? {
-            return SignedHead::open(network, log, &known, &checkpoint);
+        let says_more = match &newest {
+            Some(known) => !identity.is_empty() && known.is_shorter_than(&identity)?,
+            None => true,
+        };
+        let told = match says_more {
+            true => Some(Arc::new(LogIdentity::verify(network, log.community, &identity)?)),
+            false => None,
+        };
+        let extends = |told: &Arc<LogIdentity>| newest.as_ref().is_none_or(|it| told.extends(it));
+        let told = told.filter(extends);
+        let is_told = told.is_some();
+        let believed = told.or_else(|| newest.clone()).ok_or(Fault::IdentityMissing)?;
+        let opened = SignedHead::open(network, log, &believed, &checkpoint)?;
+        if let Some(kept) = believed.identity().kept(log.era).map(|it| it.size)
+            && kept < opened.size()
+        {
+            return Err(Fault::BeyondKept { kept, size: opened.size() });
         }
-        let told = Arc::new(LogIdentity::verify(network, log.community, &identity)?);
-        if !told.extends(&known) {
-            return SignedHead::open(network, log, &known, &checkpoint);
+        if self.logs.get(&log).is_none_or(|it| it.identity != believed) {
+            self.learn_identity(log, believed, is_told);
         }
-        let opened = SignedHead::open(network, log, &told, &checkpoint)?;
-        self.learn_identity(log, told);
         Ok(opened)
     }
 
-    fn learn_identity(&mut self, log: LogName, told: Arc<LogIdentity>) {
-        let state = self.logs.entry(log).or_insert_with(|| LogState::unheld(told.clone()));
-        state.identity_told = Some(told.clone());
-        state.identity = told;
+    /// The newest identity of a log's community that any of its eras came with.
+    fn newest_identity(&self, log: LogName) -> Option<Arc<LogIdentity>> {
+        let of_era = |era| LogName { era, ..log };
+        let eras = self.logs.range(of_era(0)..=of_era(u32::MAX));
+        let known = eras.map(|(_, state)| &state.identity);
+        known.reduce(|one, other| if one.extends(other) { one } else { other }).cloned()
+    }
+
+    /// Takes an identity that was not known of this log: told by the peer, or known from another era.
+    fn learn_identity(&mut self, log: LogName, identity: Arc<LogIdentity>, is_told: bool) {
+        let state = self.logs.entry(log).or_insert_with(|| LogState {
+            identity_told: None,
+            ..LogState::unheld(identity.clone())
+        });
+        if is_told {
+            state.identity_told = Some(identity.clone());
+        }
+        state.identity = identity;
         state.identity_is_new = true;
     }
 

@@ -192,6 +192,9 @@ impl Exchange {
 /// Never one that was offered or that the peer is known to hold, and none of a log at rest.
 fn offer_of(log: LogName, state: &mut LogState) -> Option<Head> {
     let own = state.own.as_ref()?;
+    if state.identity.is_beyond_kept(log, own) {
+        return None;
+    }
     let is_news = state.offered.max(state.agreed) < own.size();
     if !is_news || Standing::Stopped < state.standing {
         return None;

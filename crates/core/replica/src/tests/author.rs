@@ -7,9 +7,9 @@ use record::{
     CommunityId, Header, Network, RecordId, UnixMillis,
     commitment::{Commitment, Salt},
     identity::{
-        BundleRecord, Context, EpochKeys, Genesis, IdentityAction, IdentityBundle, LogKey,
-        MirrorKey, Nonce, Officer, OfficerKey, Officers, Rotation, SpareDigest, SpareKey,
-        TransportKey, WitnessKey,
+        BundleRecord, Context, EpochKeys, Genesis, IdentityAction, IdentityBundle, KeptTree,
+        LogKey, MirrorKey, Nonce, Officer, OfficerKey, Officers, Recovery, Rotation, SpareDigest,
+        SpareKey, TransportKey, WitnessKey,
     },
     kind::Known,
     name::Name,
@@ -124,6 +124,50 @@ impl Author {
         self.append(Known::Identity, IdentityAction::Rotation(rotation).encode());
     }
 
+    /// Ends the era at this size: the author of the next one, the kept head signed by its key, and the identity of both.
+    pub(crate) fn recover(&self, kept_size: u64) -> (Self, SignedHead, Arc<LogIdentity>) {
+        let kept = self.checkpoint_at(kept_size);
+        let last = *self.identity_indexes.last().unwrap();
+        let key = secret(self.seed, 200);
+        let mut recovery = Recovery {
+            community: self.log.community,
+            last_identity: RecordId::from_leaf(leaf_hash(&self.records[last].header)),
+            kept: KeptTree { era: self.log.era, size: kept_size, root: kept.root },
+            keys: epoch_keys(self.seed, &key),
+            signatures: Vec::new(),
+        };
+        recovery.sign(&self.network, 0, &secret(self.seed, 0));
+        let mut next = Self {
+            network: self.network.clone(),
+            log: LogName { era: self.log.era + 1, ..self.log },
+            records: Vec::new(),
+            seed: self.seed,
+            keys: vec![(0, key.clone())],
+            identity_indexes: vec![0],
+        };
+        next.append(Known::Recovery, recovery.encode());
+        let leaves: Vec<Hash> =
+            self.leaves().into_iter().take(usize::try_from(kept_size).unwrap()).collect();
+        let lookup = leaf_lookup(&leaves);
+        let of_old = |index: &usize| BundleRecord {
+            header: self.records[*index].header.clone(),
+            content: self.records[*index].content.clone().unwrap(),
+            proof: inclusion_proof(u64::try_from(*index).unwrap(), kept_size, &lookup).unwrap(),
+        };
+        let recovered = BundleRecord {
+            header: next.records[0].header.clone(),
+            content: next.records[0].content.clone().unwrap(),
+            proof: Vec::new(),
+        };
+        let records = self.identity_indexes.iter().map(of_old).chain([recovered]).collect();
+        let checkpoint = next.note_at(1).to_vec();
+        let bundle: Arc<[u8]> = IdentityBundle { records, checkpoint }.encode().into();
+        let identity = LogIdentity::verify(&self.network, self.log.community, &bundle).unwrap();
+        let note: Arc<[u8]> = sign_checkpoint(&kept, &key).to_bytes().into();
+        let head = SignedHead::open(&self.network, self.log, &identity, &note).unwrap();
+        (next, head, Arc::new(identity))
+    }
+
     pub(crate) fn size(&self) -> u64 {
         self.records.len().try_into().unwrap()
     }
@@ -148,6 +192,10 @@ impl Author {
     /// The signed checkpoint at a size, by the first key whatever came after it.
     pub(crate) fn note_by_first_key_at(&self, size: u64) -> Arc<[u8]> {
         sign_checkpoint(&self.checkpoint_at(size), &self.keys[0].1).to_bytes().into()
+    }
+
+    pub(crate) fn newest_key(&self) -> SigningKey {
+        self.keys.last().unwrap().1.clone()
     }
 
     pub(crate) fn head_at(&self, size: u64) -> SignedHead {

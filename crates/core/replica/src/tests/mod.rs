@@ -2,6 +2,7 @@
 
 mod author;
 mod catch_up;
+mod eras;
 mod forks;
 mod laws;
 mod limits;

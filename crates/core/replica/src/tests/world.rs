@@ -36,6 +36,23 @@ impl StoredLog {
         }
     }
 
+    /// As `of`, with another head and identity than the author's own.
+    pub(crate) fn with(author: &Author, head: SignedHead, identity: Arc<LogIdentity>) -> Self {
+        let (records, leaves) = (author.records.clone(), author.leaves());
+        Self { records, leaves, head: Some(head), pending: None, identity }
+    }
+
+    /// Takes the head at what is kept of an ended era, as a store does.
+    fn keep_head(&mut self, log: LogName, note: &Arc<[u8]>) {
+        let head = SignedHead::open(&network(), log, &self.identity, note).unwrap();
+        assert_eq!(self.frontier_at(head.size()).root(), *head.root());
+        self.pending = self.head.replace(head);
+    }
+
+    pub(crate) fn head_size(&self) -> Option<u64> {
+        self.head.as_ref().map(SignedHead::size)
+    }
+
     pub(crate) fn size(&self) -> u64 {
         self.leaves.len().try_into().unwrap()
     }
@@ -232,6 +249,13 @@ impl World {
                 Output::Evidence(evidence) => {
                     let node = self.ends[at].node;
                     self.nodes[node].evidence.push(evidence);
+                }
+                Output::KeptHead { log, checkpoint, identity } => {
+                    let node = self.ends[at].node;
+                    let stored = self.nodes[node].logs.get_mut(&log).unwrap();
+                    stored.identity = identity;
+                    stored.keep_head(log, &checkpoint);
+                    self.tell(node, log);
                 }
                 Output::Acked { log, size, cosignatures } => {
                     self.ends[at].acked.insert(log, (size, cosignatures));

@@ -11,6 +11,7 @@ mod batches;
 mod doorbells;
 mod forks;
 mod hellos;
+mod keys;
 mod meshes;
 mod pages;
 mod regions;

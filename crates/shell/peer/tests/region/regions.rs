@@ -1,5 +1,6 @@
 //! Members seat another coordinator, and everybody follows.
 
+use data_encoding::BASE64;
 use std::collections::BTreeSet;
 
 use peer::{CharterFile, Peer, Role, linker};
@@ -89,4 +90,20 @@ async fn a_second_coordinator_is_seated_cosigns_and_replaces_the_first() {
     let certified = certificate.verify(Some(region.charter.region)).unwrap();
     assert_eq!(certified.newest().hash, second.region().newest().hash);
     assert_eq!(certified.address(&newcomer.id), Some(hint.address.as_str()));
+
+    // Saved as a file, by itself or in its page, the certificate stands for the charter.
+    let bytes = certificate.encode();
+    let page = serde_json::json!({ "certificate": BASE64.encode(&bytes) }).to_string().into_bytes();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("region");
+    let read = |bytes: &[u8]| {
+        std::fs::write(&file, bytes).unwrap();
+        CharterFile::read(&file)
+    };
+    for saved in [&bytes, &page] {
+        let charter = read(saved).unwrap();
+        assert_eq!(charter.region, region.charter.region);
+        assert!(charter.everybody().contains(&newcomer.id));
+    }
+    assert!(read(&bytes[..bytes.len() - 1]).is_err());
 }

@@ -10,6 +10,7 @@
 mod accepting;
 mod appending;
 mod durability;
+mod eras;
 mod erasing;
 mod guards;
 mod regions;

@@ -1,5 +1,6 @@
 //! A town whose secrets are known, to test identity with.
 
+mod action;
 mod bundle;
 mod codec;
 mod recovery;

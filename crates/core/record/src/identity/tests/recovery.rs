@@ -30,6 +30,8 @@ fn a_recovery_begins_the_next_era_with_new_keys_and_the_same_officers() {
         assert_eq!(identity.log_key_for(era, size), Some(keys.log()), "era {era}, size {size}");
     }
     assert_eq!(identity.log_key_for(2, 1), None);
+    assert_eq!(identity.kept_key(0), Some(new.log()));
+    assert_eq!(identity.kept_key(1), None);
 }
 
 #[test]
