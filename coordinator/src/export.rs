@@ -281,7 +281,9 @@ fn release_of(payload: Option<Payload>) -> Option<Release> {
         | Payload::Receipt(_)
         | Payload::Evidence(_)
         | Payload::RegionEpoch(_)
-        | Payload::Affiliation(_) => None,
+        | Payload::Affiliation(_)
+        | Payload::Index(_)
+        | Payload::Status(_) => None,
     }
 }
 

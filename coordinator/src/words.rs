@@ -52,7 +52,9 @@ impl Words {
             | Payload::Receipt(_)
             | Payload::Evidence(_)
             | Payload::RegionEpoch(_)
-            | Payload::Affiliation(_) => Self::default(),
+            | Payload::Affiliation(_)
+        | Payload::Index(_)
+        | Payload::Status(_) => Self::default(),
         }
     }
 }

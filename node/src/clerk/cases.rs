@@ -87,7 +87,9 @@ fn words_json(words: &WordsRow) -> Option<Value> {
         | Payload::Receipt(_)
         | Payload::Evidence(_)
         | Payload::RegionEpoch(_)
-        | Payload::Affiliation(_) => None,
+        | Payload::Affiliation(_)
+        | Payload::Index(_)
+        | Payload::Status(_) => None,
     }
 }
 

@@ -12,11 +12,13 @@
 pub mod affiliation;
 pub mod covenant;
 mod error;
+pub mod index;
 pub mod opportunity;
 pub mod poll;
 pub mod pool;
 pub mod receipt;
 mod shapes;
+pub mod status;
 pub mod words;
 
 pub use error::{Fault, PayloadError};
@@ -59,6 +61,8 @@ fn parse(kind: Known, bytes: &[u8]) -> Result<Payload, PayloadError> {
         Known::Evidence => Payload::Evidence(receipt::parse_evidence(message(bytes)?)?),
         Known::RegionEpoch => Payload::RegionEpoch(RegionAction::decode(bytes)?),
         Known::Affiliation => Payload::Affiliation(affiliation::parse(message(bytes)?)?),
+        Known::Index => Payload::Index(index::parse(message(bytes)?)?),
+        Known::Status => Payload::Status(status::parse(message(bytes)?)?),
     })
 }
 
@@ -84,5 +88,7 @@ pub fn encode(payload: &Payload) -> Vec<u8> {
         Payload::Evidence(evidence) => receipt::render_evidence(evidence).encode_to_vec(),
         Payload::RegionEpoch(action) => action.encode(),
         Payload::Affiliation(affiliation) => affiliation::render(affiliation).encode_to_vec(),
+        Payload::Index(index) => index::render(index).encode_to_vec(),
+        Payload::Status(status) => status::render(status).encode_to_vec(),
     }
 }

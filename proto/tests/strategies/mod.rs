@@ -2,17 +2,18 @@
 
 use proptest::{collection::btree_set, collection::vec, option, prelude::*, sample::select};
 use record::{
-    CommunityId, Money, Payload, RecordId, RegionId, UnixMillis,
+    CommunityId, LogName, Money, Payload, RecordId, RegionId, UnixMillis,
     canonical_text::canonical,
     money::Currency,
     org::OrgId,
     payload::{
         Affiliation, CovenantAction, ForkEvidence, Notice, OpportunityAction, PledgeAction,
-        PollAction, PoolAction, Receipt, ResultAction, Roll, TallyAction, Text,
+        PollAction, PoolAction, Receipt, ResultAction, Roll, Status, TallyAction, Text,
         covenant::{
             Commitment, CovenantType, Domain, Level, Minute, Party, PartyRole, Power, Proposal,
             Signature,
         },
+        index::{Index, IndexEntry},
         opportunity::{Publication, Release, Source, Stage},
         poll::{
             CommunitySum, Constituency, Counts, DecidingSum, Declaration, Method, Mode, Outcome,
@@ -20,6 +21,7 @@ use record::{
         },
         pool::{LockRule, PoolOpening},
         receipt::HeldHead,
+        status::{Lift, Reason, Standing},
         words::{Language, TextHash, Wording},
     },
     place::{GssCode, Place},
@@ -45,6 +47,8 @@ pub(crate) fn payload() -> impl Strategy<Value = Payload> {
         evidence().prop_map(Payload::Evidence),
         region_action().prop_map(Payload::RegionEpoch),
         affiliation().prop_map(Payload::Affiliation),
+        index().prop_map(Payload::Index),
+        status().prop_map(Payload::Status),
     ]
 }
 
@@ -391,6 +395,34 @@ fn receipt() -> impl Strategy<Value = Receipt> {
         };
         Receipt { received_at, heads: heads.into_iter().map(head).collect() }
     })
+}
+
+fn index() -> impl Strategy<Value = Index> {
+    let place = (any::<[u8; 32]>(), any::<u32>());
+    let shown = (any::<(u64, [u8; 32])>(), select(Standing::ALL.to_vec()));
+    let entries = proptest::collection::btree_map(place, shown, 1..5);
+    (any::<[u8; 32]>(), any::<u64>(), any::<u32>(), entries).prop_map(
+        |(root, n_entries, n_to_follow, entries)| {
+            let entry = |((community, era), ((size, root), standing))| IndexEntry {
+                log: LogName { community: CommunityId::from_bytes(community), era },
+                size,
+                root: Hash::from_bytes(root),
+                standing,
+            };
+            let changes = entries.into_iter().map(entry).collect();
+            Index { root: Hash::from_bytes(root), n_entries, n_to_follow, changes }
+        },
+    )
+}
+
+fn status() -> impl Strategy<Value = Status> {
+    let reason = option::of(select(Reason::ALL.to_vec()));
+    (community(), any::<u32>(), instant(), reason, option::of(instant())).prop_map(
+        |(community, era, since, reason, until)| {
+            let until = until.filter(|_| reason.map(Reason::lift) == Some(Lift::Time));
+            Status { log: LogName { community, era }, since, reason, until }
+        },
+    )
 }
 
 fn evidence() -> impl Strategy<Value = ForkEvidence> {

@@ -130,7 +130,9 @@ fn open<'a>(
         | Payload::Receipt(_)
         | Payload::Evidence(_)
         | Payload::RegionEpoch(_)
-        | Payload::Affiliation(_) => return None,
+        | Payload::Affiliation(_)
+        | Payload::Index(_)
+        | Payload::Status(_) => return None,
     })
 }
 

@@ -103,7 +103,9 @@ impl<'a> Poll<'a> {
             | Payload::Receipt(_)
             | Payload::Evidence(_)
             | Payload::RegionEpoch(_)
-            | Payload::Affiliation(_) => {
+            | Payload::Affiliation(_)
+            | Payload::Index(_)
+            | Payload::Status(_) => {
                 Err(crate::Refusal::OtherKind { kind: record.payload.kind().package() })
             }
         }
@@ -332,7 +334,9 @@ impl<'a> Life<'a> for Poll<'a> {
             | Payload::Receipt(_)
             | Payload::Evidence(_)
             | Payload::RegionEpoch(_)
-            | Payload::Affiliation(_) => 2,
+            | Payload::Affiliation(_)
+            | Payload::Index(_)
+            | Payload::Status(_) => 2,
         };
         let mut in_turn: Vec<(usize, &CaseRecord)> = records.iter().copied().enumerate().collect();
         in_turn.sort_by_key(|(place, record)| {

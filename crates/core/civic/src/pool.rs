@@ -114,7 +114,9 @@ impl<'a> Pool<'a> {
             | Payload::Receipt(_)
             | Payload::Evidence(_)
             | Payload::RegionEpoch(_)
-            | Payload::Affiliation(_) => {
+            | Payload::Affiliation(_)
+            | Payload::Index(_)
+            | Payload::Status(_) => {
                 Err(crate::Refusal::OtherKind { kind: record.payload.kind().package() })
             }
         }

@@ -97,6 +97,8 @@ pub enum Known {
     Evidence,
     RegionEpoch,
     Affiliation,
+    Index,
+    Status,
 }
 
 impl Known {
@@ -118,6 +120,8 @@ impl Known {
         Self::Evidence,
         Self::RegionEpoch,
         Self::Affiliation,
+        Self::Index,
+        Self::Status,
     ];
 
     /// The protobuf package of the payload, which is the kind's name in headers.
@@ -140,6 +144,8 @@ impl Known {
             Self::Evidence => "folkmoot.record.evidence.v1",
             Self::RegionEpoch => "folkmoot.record.region_epoch.v1",
             Self::Affiliation => "folkmoot.record.affiliation.v1",
+            Self::Index => "folkmoot.record.index.v1",
+            Self::Status => "folkmoot.record.status.v1",
         }
     }
 
@@ -161,7 +167,9 @@ impl Known {
             | Self::Receipt
             | Self::Evidence
             | Self::RegionEpoch
-            | Self::Affiliation => Durability::Decisive,
+            | Self::Affiliation
+            | Self::Index
+            | Self::Status => Durability::Decisive,
         }
     }
 }

@@ -24,6 +24,7 @@ use crate::{
     charter::CharterFile,
     folder::{DataFolder, FolderError, Keys, fresh_seed},
     links::Links,
+    quotas::Quotas,
 };
 
 /// Why a process cannot take up its place.
@@ -85,6 +86,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     role: Role,
     links: Links,
+    quotas: Quotas,
     /// The filings behind every epoch, proved, with the hash of the newest.
     certified: Mutex<Option<(EpochHash, Arc<Vec<CertifiedEpoch>>)>>,
     identities: Mutex<BTreeMap<LogName, Arc<LogIdentity>>>,
@@ -127,6 +129,7 @@ impl Peer {
                 clock,
                 role,
                 links: Links::default(),
+                quotas: Quotas::default(),
                 certified: Mutex::default(),
                 identities: Mutex::default(),
                 ending: StopSignal::new(),
@@ -218,6 +221,11 @@ impl Peer {
     #[must_use]
     pub fn links(&self) -> &Links {
         &self.shared.links
+    }
+
+    /// Who has to wait, at a coordinator.
+    pub(crate) fn quotas(&self) -> &Quotas {
+        &self.shared.quotas
     }
 
     /// Ends every replication stream, so that a stop need not wait for them.

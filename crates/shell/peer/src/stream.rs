@@ -15,8 +15,9 @@ use proto::v1;
 use record::{
     CommunityId, LogName, RegionId, VerifiedRecord,
     limits::{MAX_BATCH_BYTES, MAX_BATCH_RECORDS},
+    payload::Status as LogStatus,
 };
-use replica::{Ack, Exchange, Frame, HeldLog, Input, Output, RawRecord};
+use replica::{Ack, Exchange, Frame, HeldLog, Input, Output, RawRecord, quota::Charge};
 use store::{Accepted, BatchLimits, Incoming, StoreError};
 use tokio::{
     sync::{broadcast, mpsc},
@@ -28,6 +29,7 @@ use tonic::Status;
 use crate::{
     frames::{FrameError, parse_frame, render_frame},
     hello::Remote,
+    links::ToldStanding,
     peer::{Peer, PeerError},
 };
 
@@ -65,6 +67,9 @@ pub enum StreamEnd {
     /// The region has another epoch: who is admitted may have changed.
     #[error("the region has changed; the stream begins anew")]
     RegionChanged,
+    /// How logs are treated changed faster than this stream could be told.
+    #[error("this side was busy; the stream begins anew")]
+    Missed,
     /// This process is stopping.
     #[error("this side is stopping")]
     Stopping,
@@ -91,7 +96,9 @@ impl StreamEnd {
                 Status::failed_precondition(format!("{reason}: {detail}"))
             }
             Self::NotReading => Status::resource_exhausted(self.to_string()),
-            Self::Stopping | Self::RegionChanged => Status::unavailable(self.to_string()),
+            Self::Stopping | Self::RegionChanged | Self::Missed => {
+                Status::unavailable(self.to_string())
+            }
             // What failed here is ours to know.
             Self::Here(_) => Status::unavailable("this side cannot go on; try again later"),
         }
@@ -116,6 +123,7 @@ pub async fn run(
     let mut grown = peer.grown();
     let mut region = peer.store().region();
     region.mark_unchanged();
+    let mut treated = peer.quotas().listen();
     let admitted = peer.admitted();
     let held = peer.held_logs().await?;
     let (exchange, first) = Exchange::new(peer.exchange_config(), held);
@@ -132,6 +140,7 @@ pub async fn run(
         keeping: JoinSet::new(),
     };
     stream.carry_out(first).await?;
+    stream.tell_throttled().await?;
     loop {
         let has_frames = !stream.queue.is_empty();
         tokio::select! {
@@ -149,6 +158,11 @@ pub async fn run(
             }
             Some(answer) = answered.recv() => stream.on_answer(answer).await?,
             growth = grown.recv() => stream.on_growth(growth).await?,
+            status = treated.recv() => match status {
+                Ok(status) => stream.handle(Input::Treated(status)).await?,
+                // What was missed was a pause or its end; the stream begins anew with what holds now.
+                Err(_missed) => return Err(StreamEnd::Missed),
+            },
             frame = frames.next() => match frame {
                 Some(Ok(frame)) => stream.handle(Input::Frame(parse_frame(frame)?)).await?,
                 Some(Err(status)) => return Err(StreamEnd::Connection(status)),
@@ -210,6 +224,14 @@ impl ReplicationStream<'_> {
         self.carry_out(outputs).await
     }
 
+    /// Tells the other side of every log that has to wait.
+    async fn tell_throttled(&mut self) -> Result<(), StreamEnd> {
+        for status in self.peer.quotas().throttled() {
+            self.handle(Input::Treated(status)).await?;
+        }
+        Ok(())
+    }
+
     async fn on_answer(&mut self, answer: Input) -> Result<(), StreamEnd> {
         if matches!(answer, Input::Loaded(_)) {
             self.loaded.push_back(answer);
@@ -258,6 +280,7 @@ impl ReplicationStream<'_> {
                     let told = format!("{reason}: {detail}");
                     self.peer.links().update(community, |link| link.last_refusal = Some(told));
                 }
+                Output::Told(status) => self.on_told(&status),
                 Output::Close { reason, detail } => {
                     return Err(StreamEnd::Closed { reason, detail });
                 }
@@ -297,11 +320,24 @@ impl ReplicationStream<'_> {
                 | Output::Evidence(_)
                 | Output::Acked { .. }
                 | Output::Refused(_)
+                | Output::Told(_)
                 | Output::Close { .. } => return,
             };
             // A stream that has ended needs no answer.
             let _ = answers.send(answer);
         });
+    }
+
+    /// The other side says how it treats a log; of ours, that is noted.
+    fn on_told(&self, status: &LogStatus) {
+        if status.log != self.peer.own_log() {
+            return;
+        }
+        let (community, told) = (self.remote.community, ToldStanding::of(status));
+        if let Some(ToldStanding { standing, reason, detail, .. }) = &told {
+            tracing::warn!(%community, standing, reason, detail, "the coordinator treats our log otherwise than before");
+        }
+        self.peer.links().update(community, |link| link.standing = told);
     }
 
     /// Says once for each stream that records are dated ahead of our clock. They count as any other: order and deadlines
@@ -321,6 +357,9 @@ impl ReplicationStream<'_> {
         let completes = batch.completes_checkpoint();
         let replica::Store { log, start, records, frontier, checkpoint, identity, .. } = batch;
         self.note_dates(log, &records);
+        let end = frontier.size();
+        let n_bytes = records.iter().map(weight).sum();
+        self.peer.charge(Charge { log, start, end, n_bytes });
         let incoming = Incoming {
             log,
             start,
@@ -372,14 +411,14 @@ async fn keep_cosignatures(
     (community, mirror_key): (CommunityId, tlog::VerifierKey),
     Ack { log, size, cosignatures }: Ack,
 ) -> Result<(), StoreError> {
-    let row = peer.store().log(log).await?;
-    let newest = row.and_then(|it| it.checkpoint).filter(|(held, _)| *held == size);
-    let Some(note) = newest.and_then(|(_, note)| tlog::Note::parse(&note).ok()) else {
+    if cosignatures.is_empty() {
         return Ok(());
-    };
+    }
+    // Of the size that was acknowledged, though the log may have grown since.
+    let Some(text) = peer.store().checkpoint_text(log, size).await? else { return Ok(()) };
     let verifies = |line: &String| {
         tlog::NoteSignature::parse_line(line)
-            .is_ok_and(|line| tlog::verify_cosignature(note.text(), &line, &mirror_key).is_ok())
+            .is_ok_and(|line| tlog::verify_cosignature(&text, &line, &mirror_key).is_ok())
     };
     let (good, bad): (Vec<_>, Vec<_>) = cosignatures.into_iter().partition(verifies);
     if !bad.is_empty() {
@@ -393,6 +432,12 @@ async fn keep_cosignatures(
         peer.links().update(community, |link| link.cosigned_size = link.cosigned_size.max(size));
     }
     Ok(())
+}
+
+/// What a record counts against a quota of bytes.
+fn weight(record: &VerifiedRecord) -> usize {
+    let content = record.content();
+    record.header_bytes().len() + content.map_or(0, |it| it.salt.0.len() + it.payload.len())
 }
 
 fn raw(record: store::StoredRecord) -> RawRecord {

@@ -23,6 +23,7 @@ GROUP BY s.place, x.coordinator ORDER BY s.place";
 pub(crate) async fn note(scope: &mut Scope<'_>, place: i64) -> Result<(), StoreError> {
     scope.tx.write("INSERT OR IGNORE INTO statements (place) VALUES (?)", [place.into()]).await?;
     scope.group.may_be_dirty = true;
+    scope.group.is_about_region = true;
     scope.tx.write("INSERT OR IGNORE INTO dirty VALUES (?)", [DIRTY.into()]).await
 }
 

@@ -13,6 +13,7 @@ use sqlx::sqlite::SqliteRow;
 use crate::{
     append::{Appended, own_place},
     error::StoreError,
+    indexes,
     load::{self, Loaded, Touched},
     logs::{place_of, split_place},
     read::{FeedEnd, FeedItem, Position},
@@ -43,6 +44,10 @@ pub(crate) async fn note(
         Payload::Receipt(receipt) => receipts::note(scope, header.community, receipt).await,
         Payload::RegionEpoch(_) => region::note(scope, place).await,
         Payload::Affiliation(_) => region::note_affiliation(scope, place, header.community).await,
+        Payload::Index(index) => {
+            indexes::note(scope, (place, header.time), header.community, index).await
+        }
+        Payload::Status(status) => indexes::note_status(scope, header.community, status).await,
         Payload::Evidence(_) => Ok(()),
         Payload::Covenant(_)
         | Payload::Opportunity(_)
@@ -141,7 +146,7 @@ async fn file_if_room(
     scope.tx.write(sql, values).await
 }
 
-async fn refuse(
+pub(crate) async fn refuse(
     scope: &mut Scope<'_>,
     place: i64,
     reason: &str,

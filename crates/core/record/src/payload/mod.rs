@@ -6,19 +6,23 @@
 pub mod affiliation;
 pub mod covenant;
 pub mod evidence;
+pub mod index;
 pub mod opportunity;
 pub mod poll;
 pub mod pool;
 pub mod receipt;
+pub mod status;
 pub mod words;
 
 pub use affiliation::Affiliation;
 pub use covenant::CovenantAction;
 pub use evidence::ForkEvidence;
+pub use index::Index;
 pub use opportunity::OpportunityAction;
 pub use poll::{PollAction, ResultAction, Roll, TallyAction};
 pub use pool::{PledgeAction, PoolAction};
 pub use receipt::Receipt;
+pub use status::Status;
 pub use words::{Notice, Text};
 
 use crate::{kind::Known, region::RegionAction};
@@ -41,6 +45,8 @@ pub enum Payload {
     Evidence(ForkEvidence),
     RegionEpoch(RegionAction),
     Affiliation(Affiliation),
+    Index(Index),
+    Status(Status),
 }
 
 impl Payload {
@@ -62,6 +68,8 @@ impl Payload {
             Self::Evidence(_) => Known::Evidence,
             Self::RegionEpoch(_) => Known::RegionEpoch,
             Self::Affiliation(_) => Known::Affiliation,
+            Self::Index(_) => Known::Index,
+            Self::Status(_) => Known::Status,
         }
     }
 
@@ -94,7 +102,9 @@ impl Payload {
             | Self::Receipt(_)
             | Self::Evidence(_)
             | Self::RegionEpoch(_)
-            | Self::Affiliation(_) => false,
+            | Self::Affiliation(_)
+            | Self::Index(_)
+            | Self::Status(_) => false,
         }
     }
 }

@@ -11,6 +11,7 @@ mod accepting;
 mod appending;
 mod durability;
 mod guards;
+mod receipts;
 mod regions;
 mod register;
 mod world;
