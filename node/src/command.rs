@@ -1,5 +1,6 @@
 //! The command line: `folkmoot-node run` is the node; every other command asks it over its socket.
 
+mod acks;
 mod case_list;
 mod covenant;
 mod failure;
@@ -90,6 +91,8 @@ enum Command {
     /// Read and export logs.
     #[command(subcommand)]
     Log(log::Log),
+    /// Write what coordinators acknowledged into a folder, for `folkmoot audit`.
+    Acks(acks::Acks),
     /// Who votes and who is seated in the region, and changing both.
     #[command(subcommand)]
     Region(region::Region),
@@ -150,6 +153,7 @@ fn run(cli: Cli) -> Result<Option<Said>, CommandError> {
         | Command::Member(_)
         | Command::Roll(_)
         | Command::Log(_)
+        | Command::Acks(_)
         | Command::Region(_)) => {
             let runtime = runtime(tokio::runtime::Builder::new_current_thread())?;
             runtime.block_on(Box::pin(ask(cli.dir, asked))).map(Some)
@@ -176,6 +180,7 @@ async fn ask(dir: PathBuf, command: Command) -> Result<Said, CommandError> {
         Command::Member(it) => member::run(client, it).await,
         Command::Roll(member::Roll::Publish) => member::publish_roll(client).await,
         Command::Log(it) => log::run(client, it).await,
+        Command::Acks(it) => acks::run(client, it).await,
         Command::Region(it) => region::run(client, it).await,
         Command::Init(_)
         | Command::Run(_)

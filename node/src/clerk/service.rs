@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Clerk, cases, covenant, import, log, member, poll, pool, region, status, write};
+use super::{Clerk, acks, cases, covenant, import, log, member, poll, pool, region, status, write};
 
 /// Answers that wait for the connection.
 const OUT_MESSAGES: usize = 4;
@@ -18,6 +18,7 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 impl ClerkService for Clerk {
     type ImportOpportunitiesStream = Answers<wire::ImportOpportunitiesResponse>;
     type ExportLogStream = Answers<wire::ExportLogResponse>;
+    type ExportAcksStream = Answers<wire::ExportAcksResponse>;
 
     async fn get_status(
         &self,
@@ -164,6 +165,20 @@ impl ClerkService for Clerk {
         request: Request<wire::VouchRequest>,
     ) -> Result<Response<wire::VouchResponse>, Status> {
         Ok(Response::new(region::vouch(&self.peer, request.into_inner()).await?))
+    }
+
+    async fn export_acks(
+        &self,
+        _request: Request<wire::ExportAcksRequest>,
+    ) -> Result<Response<Self::ExportAcksStream>, Status> {
+        let (files, answers) = mpsc::channel(OUT_MESSAGES);
+        let peer = self.peer.clone();
+        tokio::spawn(async move {
+            if let Err(refusal) = acks::export(&peer, &files).await {
+                let _ = files.send(Err(refusal.into())).await;
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
     }
 
     async fn export_log(

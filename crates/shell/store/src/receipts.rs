@@ -42,6 +42,9 @@ pub(crate) async fn file(scope: &mut Scope<'_>) -> Result<(), StoreError> {
     // What was read from the file was received at instants of its own.
     let is_recovered = std::mem::take(&mut scope.group.is_first);
     let before = if is_barrier || is_recovered { pending.take_all(now) } else { Vec::new() };
+    if is_about_region {
+        received.keys().for_each(|log| pending.hurry(log));
+    }
     let due = pending.take_due(received, now);
     for ToFile { received_at, heads } in before.into_iter().chain(due) {
         for heads in heads.chunks(MAX_RECEIPT_HEADS) {

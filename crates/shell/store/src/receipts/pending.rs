@@ -6,7 +6,8 @@
 //! ```
 //!
 //! A barrier is an instant that tells records before it from records after it: a deadline of the register, or the
-//! filing of an epoch. Whatever waits is receipted before it, with the latest instant at which it was received.
+//! filing of an epoch. Whatever waits is receipted before it, with the latest instant at which it was received. What is
+//! said about the region itself waits for nothing: an epoch begins with its receipt.
 
 use std::collections::BTreeMap;
 
@@ -55,6 +56,11 @@ impl Pending {
     /// Whether anything waits that was received before this instant.
     pub(crate) fn has_before(&self, at: UnixMillis) -> bool {
         self.waiting.values().any(|it| it.received_at < at)
+    }
+
+    /// The next head of this log waits for nothing.
+    pub(crate) fn hurry(&mut self, log: &LogName) {
+        self.filed.remove(log);
     }
 
     /// Takes out everything that waits: heads that were received at one instant together, the earliest first.
@@ -155,5 +161,8 @@ mod tests {
         assert_eq!(filed.collect::<Vec<_>>(), expected);
         assert_eq!(told(pending.take_due(grown(&[(1, 3)]), UnixMillis(6_001))), None);
         assert_eq!(pending.due(), Some(UnixMillis(16_000)));
+        pending.hurry(&log(2));
+        let hurried = told(pending.take_due(grown(&[(2, 3)]), UnixMillis(6_002)));
+        assert_eq!(hurried, Some((6_002, vec![(2, 3)])));
     }
 }
