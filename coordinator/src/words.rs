@@ -53,8 +53,8 @@ impl Words {
             | Payload::Evidence(_)
             | Payload::RegionEpoch(_)
             | Payload::Affiliation(_)
-        | Payload::Index(_)
-        | Payload::Status(_) => Self::default(),
+            | Payload::Index(_)
+            | Payload::Status(_) => Self::default(),
         }
     }
 }
