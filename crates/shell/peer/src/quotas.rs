@@ -56,23 +56,31 @@ impl Quotas {
 
 impl Peer {
     /// Counts records that came against the quota of their community. Coordinators have none: what they write follows
-    /// from what others do.
-    pub(crate) fn charge(&self, charge: Charge) {
+    /// from what others do. What another coordinator has received kept to the quota there, so that a new coordinator
+    /// catches up as fast as it can.
+    pub(crate) async fn charge(&self, charge: Charge) -> Result<(), StoreError> {
         let (region, log) = (self.region(), charge.log);
         let roster = &region.newest().roster;
         if self.role() != Role::Coordinator || roster.is_coordinator(&log.community) {
-            return;
+            return Ok(());
+        }
+        let mut others = roster.coordinators().to_vec();
+        others.retain(|it| *it != self.community());
+        let received = self.store().receipted_size(log, &others).await?;
+        if charge.end <= received {
+            return Ok(());
         }
         let now = UnixMillis(self.clock().now_millis());
         let throttled = self.quotas().with(|limiter| {
             limiter.set_quota(roster.rules().quota);
             limiter.charge(charge, now)
         });
-        let Some(throttled) = throttled else { return };
+        let Some(throttled) = throttled else { return Ok(()) };
         let reason = throttled.reason.token();
         tracing::info!(%log, reason, "a community exceeds its quota; the rest of its records is taken later");
         let peer = self.clone();
         tokio::spawn(async move { peer.treat(throttled.status_of(log)).await });
+        Ok(())
     }
 
     /// Files how a log is treated from now on, and tells every stream.

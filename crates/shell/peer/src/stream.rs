@@ -138,6 +138,7 @@ pub async fn run(
         loaded: VecDeque::new(),
         told_of_dates: false,
         keeping: JoinSet::new(),
+        kept_slot: None,
     };
     stream.carry_out(first).await?;
     stream.tell_throttled().await?;
@@ -216,6 +217,8 @@ struct ReplicationStream<'a> {
     told_of_dates: bool,
     /// Cosignatures on their way into the store.
     keeping: JoinSet<()>,
+    /// The ten seconds of which an ack of our own log has been kept.
+    kept_slot: Option<u64>,
 }
 
 impl ReplicationStream<'_> {
@@ -334,10 +337,14 @@ impl ReplicationStream<'_> {
             return;
         }
         let (community, told) = (self.remote.community, ToldStanding::of(status));
-        if let Some(ToldStanding { standing, reason, detail, .. }) = &told {
+        let mut is_news = false;
+        self.peer.links().update(community, |link| {
+            is_news = link.standing != told;
+            link.standing.clone_from(&told);
+        });
+        if let Some(ToldStanding { standing, reason, detail, .. }) = told.filter(|_| is_news) {
             tracing::warn!(%community, standing, reason, detail, "the coordinator treats our log otherwise than before");
         }
-        self.peer.links().update(community, |link| link.standing = told);
     }
 
     /// Says once for each stream that records are dated ahead of our clock. They count as any other: order and deadlines
@@ -359,7 +366,7 @@ impl ReplicationStream<'_> {
         self.note_dates(log, &records);
         let end = frontier.size();
         let n_bytes = records.iter().map(weight).sum();
-        self.peer.charge(Charge { log, start, end, n_bytes });
+        self.peer.charge(Charge { log, start, end, n_bytes }).await?;
         let incoming = Incoming {
             log,
             start,
@@ -386,6 +393,17 @@ impl ReplicationStream<'_> {
         Ok(())
     }
 
+    /// Whether an ack is kept though our log has grown since: one in ten seconds is, so that a log that never rests is
+    /// acknowledged, too. Its root must be found first, which costs more than the newest's.
+    fn keeps_old(&mut self, ack: &Ack) -> bool {
+        let slot = self.peer.clock().now_millis() / store::ACK_SLOT_MILLIS;
+        let is_due = ack.log == self.peer.own_log() && self.kept_slot != Some(slot);
+        if is_due && !ack.cosignatures.is_empty() {
+            self.kept_slot = Some(slot);
+        }
+        is_due
+    }
+
     /// The other side holds a log of ours: notes how far, and keeps its cosignature once that verifies.
     /// Records go on meanwhile: they do not wait for a cosignature.
     async fn on_acked(&mut self, ack: Ack) {
@@ -397,25 +415,35 @@ impl ReplicationStream<'_> {
             self.keeping.join_next().await;
         }
         let (peer, mirror_key) = (self.peer.clone(), self.remote.mirror_key.clone());
+        let keeps_old = self.keeps_old(&ack);
         self.keeping.spawn(async move {
-            if let Err(error) = keep_cosignatures(peer, (community, mirror_key), ack).await {
+            let by = (community, mirror_key);
+            if let Err(error) = keep_cosignatures(peer, by, ack, keeps_old).await {
                 tracing::warn!(%community, %error, "cosignatures were not kept; the next ack brings newer ones");
             }
         });
     }
 }
 
-/// Keeps the cosignatures of an ack that are this peer's own, on the checkpoint of that size.
+/// Keeps the cosignatures of an ack that are this peer's own, on the checkpoint of that size; of one that is not the
+/// newest any more, if that is asked for.
 async fn keep_cosignatures(
     peer: Peer,
     (community, mirror_key): (CommunityId, tlog::VerifierKey),
     Ack { log, size, cosignatures }: Ack,
+    keeps_old: bool,
 ) -> Result<(), StoreError> {
     if cosignatures.is_empty() {
         return Ok(());
     }
-    // Of the size that was acknowledged, though the log may have grown since.
-    let Some(text) = peer.store().checkpoint_text(log, size).await? else { return Ok(()) };
+    let row = peer.store().log(log).await?;
+    let newest = row.and_then(|it| it.checkpoint).filter(|(held, _)| *held == size);
+    let text = match newest.and_then(|(_, note)| tlog::Note::parse(&note).ok()) {
+        Some(note) => Some(note.text().to_owned()),
+        None if keeps_old => peer.store().checkpoint_text(log, size).await?,
+        None => None,
+    };
+    let Some(text) = text else { return Ok(()) };
     let verifies = |line: &String| {
         tlog::NoteSignature::parse_line(line)
             .is_ok_and(|line| tlog::verify_cosignature(&text, &line, &mirror_key).is_ok())

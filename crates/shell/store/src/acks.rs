@@ -10,7 +10,7 @@ use tlog::{Checkpoint, KeyName, Note, NoteSignature, sign_checkpoint};
 use crate::{Store, error::StoreError, logs::LogRow, proofs, rows, transaction, writer::Scope};
 
 /// The length of a slot, in milliseconds: coordinators file one receipt for each log in that time.
-const SLOT_MILLIS: u64 = 10_000;
+pub const SLOT_MILLIS: u64 = 10_000;
 /// Slots that are kept of our own log: three days, 25,920 of about 400 bytes for each coordinator, 10 MB.
 const KEPT_SLOTS: u64 = 3 * 24 * 3_600 * 1_000 / SLOT_MILLIS;
 

@@ -48,7 +48,7 @@ use tokio::sync::{Semaphore, broadcast, mpsc, watch};
 use crate::connection::WriteFile;
 
 pub use accept::{Accepted, Incoming};
-pub use acks::StoredAck;
+pub use acks::{SLOT_MILLIS as ACK_SLOT_MILLIS, StoredAck};
 pub use append::{Appended, Draft, Guard, Reference};
 pub use error::StoreError;
 pub use logs::LogRow;

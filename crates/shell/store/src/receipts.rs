@@ -9,12 +9,13 @@ use record::{
 
 use self::pending::ToFile;
 use crate::{
+    Store,
     append::{self, Draft},
     error::StoreError,
     logs::{MAX_LOG_RECORDS, place_of},
     region::DIRTY,
     rows,
-    transaction::Value,
+    transaction::{self, Value},
     writer::Scope,
 };
 
@@ -151,4 +152,34 @@ async fn mark_dirty(
     }
     let sql = format!("{sql} UNION SELECT case_no FROM case_records {range}");
     scope.tx.write(&sql, values().chain(values())).await
+}
+
+impl Store {
+    /// The largest size of a log that one of these coordinators has receipted; 0 if none has.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::logs`].
+    pub async fn receipted_size(
+        &self,
+        log: LogName,
+        coordinators: &[CommunityId],
+    ) -> Result<u64, StoreError> {
+        let mut newest = 0_i64;
+        for coordinator in coordinators {
+            let key = [
+                log.community.as_bytes().into(),
+                i64::from(log.era).into(),
+                coordinator.as_bytes().into(),
+            ];
+            let mut db = self.reader().await?;
+            let sql = "SELECT MAX(size) FROM receipts
+                       WHERE community = ? AND era = ? AND coordinator = ?";
+            let found = transaction::read(&mut db, sql, key).await?;
+            let size: Option<i64> =
+                found.first().map(|row| rows::column(row, 0)).transpose()?.flatten();
+            newest = newest.max(size.unwrap_or_default());
+        }
+        Ok(newest.unsigned_abs())
+    }
 }

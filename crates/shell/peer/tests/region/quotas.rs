@@ -4,7 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use peer::{CharterFile, Peer, Role, linker, silence::Watches};
 use record::{
-    payload::status::{Reason, Standing},
+    LogName, Payload, UnixMillis,
+    kind::Known,
+    payload::{
+        Receipt,
+        receipt::HeldHead,
+        status::{Reason, Standing},
+    },
     region::{Charter, Quota, Rules},
 };
 use runtime::clock::{Clock as _, ManualClock, SystemClock};
@@ -131,4 +137,42 @@ async fn a_silent_coordinator_is_noted_after_ten_seconds_and_holds_no_other_up()
     clock.advance(Duration::from_mins(3));
     node.look_for_silence(&mut watches).await.unwrap();
     assert_eq!(silence(seated.id), Some("silence.no_index"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_coordinator_received_is_not_counted_again() {
+    let (seated, other) = (found(NETWORK, "Estuary Office"), found(NETWORK, "Upriver Office"));
+    let founder = found(NETWORK, "Flood");
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let text = format!(
+        "network = \"{NETWORK}\"\nname = \"Estuary\"\n[[coordinators]]\nid = \"{}\"\naddress = \"{address}\"\n\
+         [[coordinators]]\nid = \"{}\"\n[[founders]]\nid = \"{}\"\n",
+        seated.id, other.id, founder.id
+    );
+    let path = founder.folder.path().join("charter.toml");
+    std::fs::write(&path, text).unwrap();
+    let charter = CharterFile::read(&path).unwrap();
+    let node = founder.open(&charter, Role::Node).await;
+    flood(&node, 900).await;
+    // Its receipt comes before the log does.
+    let coordinator = seated.open(&strict(&charter, 600), Role::Coordinator).await;
+    let earlier = other.open(&charter, Role::Coordinator).await;
+    let LogName { community, era } = node.own_log();
+    let head = HeldHead { community, era, size: 901, root: tlog::Hash::from_bytes([0; 32]) };
+    let receipt = Receipt { received_at: UnixMillis(1), heads: vec![head] };
+    let draft = Draft {
+        kind: Known::Receipt.into(),
+        payload: proto::payload::encode(&Payload::Receipt(receipt)),
+        salt: record::commitment::Salt([0; 32]),
+        references: Vec::new(),
+    };
+    earlier.store().append(vec![draft], Guard::None).await.unwrap();
+    let _server = serve(&coordinator, listener);
+    let seat = charter.coordinators.iter().find(|it| it.id == seated.id).unwrap();
+    link(&earlier, seat);
+    until_held(&coordinator, earlier.own_log(), 2).await;
+    link(&node, seat);
+    until_held(&coordinator, node.own_log(), 901).await;
+    assert!(!is_throttled(&coordinator, &node).await);
 }
