@@ -42,7 +42,11 @@ pub(crate) async fn file(scope: &mut Scope<'_>) -> Result<(), StoreError> {
     let is_barrier = is_about_region || deadline_passed.is_some_and(|at| pending.has_before(at));
     // What was read from the file was received at instants of its own.
     let is_recovered = std::mem::take(&mut scope.group.is_first);
-    let before = if is_barrier || is_recovered { pending.take_all(now) } else { Vec::new() };
+    let before = match (is_recovered, is_barrier) {
+        (true, _) => pending.take_recovered(now),
+        (false, true) => pending.take_all(now).into_iter().collect(),
+        (false, false) => Vec::new(),
+    };
     if is_about_region {
         received.keys().for_each(|log| pending.hurry(log));
     }

@@ -63,8 +63,19 @@ impl Pending {
         self.filed.remove(log);
     }
 
-    /// Takes out everything that waits: heads that were received at one instant together, the earliest first.
-    pub(crate) fn take_all(&mut self, now: UnixMillis) -> Vec<ToFile> {
+    /// Takes out everything that waits, at a barrier: no other barrier lies between the instants of these heads, so the
+    /// latest stands for all.
+    pub(crate) fn take_all(&mut self, now: UnixMillis) -> Option<ToFile> {
+        let waiting = std::mem::take(&mut self.waiting);
+        let received_at = waiting.values().map(|it| it.received_at).max()?;
+        self.filed.extend(waiting.keys().map(|log| (*log, now)));
+        let heads = waiting.iter().map(|(log, it)| head_of(*log, it)).collect();
+        Some(ToFile { received_at, heads })
+    }
+
+    /// Takes out everything that was read from the file: barriers may lie between, so heads are filed together only if
+    /// they were received in one second. The earliest come first.
+    pub(crate) fn take_recovered(&mut self, now: UnixMillis) -> Vec<ToFile> {
         let mut by_instant: BTreeMap<UnixMillis, Vec<HeldHead>> = BTreeMap::new();
         for (log, it) in std::mem::take(&mut self.waiting) {
             by_instant.entry(it.received_at).or_default().push(head_of(log, &it));
@@ -150,19 +161,32 @@ mod tests {
     }
 
     #[test]
-    fn at_a_barrier_everything_is_filed_with_the_instants_at_which_it_was_received() {
+    fn at_a_barrier_everything_is_filed_with_the_latest_instant_at_which_it_was_received() {
         let mut pending = Pending::default();
         pending.take_due(grown(&[(1, 1), (2, 1)]), UnixMillis(0));
         pending.take_due(grown(&[(2, 2)]), UnixMillis(3_000));
         pending.take_due(grown(&[(1, 2)]), UnixMillis(5_000));
         assert!(pending.has_before(UnixMillis(3_001)) && !pending.has_before(UnixMillis(3_000)));
-        let filed = pending.take_all(UnixMillis(6_000)).into_iter().map(|it| told(Some(it)));
-        let expected = [Some((3_000, vec![(2, 2)])), Some((5_000, vec![(1, 2)]))];
-        assert_eq!(filed.collect::<Vec<_>>(), expected);
+        let filed = told(pending.take_all(UnixMillis(6_000)));
+        assert_eq!(filed, Some((5_000, vec![(1, 2), (2, 2)])));
         assert_eq!(told(pending.take_due(grown(&[(1, 3)]), UnixMillis(6_001))), None);
         assert_eq!(pending.due(), Some(UnixMillis(16_000)));
         pending.hurry(&log(2));
         let hurried = told(pending.take_due(grown(&[(2, 3)]), UnixMillis(6_002)));
         assert_eq!(hurried, Some((6_002, vec![(2, 3)])));
+    }
+
+    #[test]
+    fn what_was_read_from_the_file_is_filed_by_the_instants_at_which_it_was_received() {
+        let mut pending = Pending::default();
+        let root = Hash::from_bytes([1; 32]);
+        for (n, at) in [(1, 5_999), (2, 3_999), (3, 5_999)] {
+            pending.recover(log(n), (u64::from(n), root), UnixMillis(at));
+        }
+        assert_eq!(pending.due(), Some(UnixMillis(3_999)));
+        let filed = pending.take_recovered(UnixMillis(60_000));
+        let filed: Vec<_> = filed.into_iter().map(|it| told(Some(it))).collect();
+        assert_eq!(filed, [Some((3_999, vec![(2, 2)])), Some((5_999, vec![(1, 1), (3, 3)]))]);
+        assert_eq!(told(pending.take_all(UnixMillis(60_000))), None);
     }
 }
