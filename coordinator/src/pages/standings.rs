@@ -26,7 +26,8 @@ pub(super) async fn standings(
     let has_more = MAX_STANDINGS < shown.len();
     shown.truncate(MAX_STANDINGS);
     let mut indexes = BTreeMap::new();
-    for (by, made_at) in store.newest_indexes().await? {
+    let newest = store.newest_indexes().await?;
+    for (by, made_at) in newest.into_iter().filter(|(by, _)| seated.contains(by)) {
         let map = store.index_of(by).await?;
         let index =
             json!({ "root": map.root().to_string(), "logs": map.len(), "made_at": made_at });

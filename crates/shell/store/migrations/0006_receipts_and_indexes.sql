@@ -10,7 +10,7 @@ CREATE TABLE index_entries (
 ) WITHOUT ROWID;
 
 -- The newest index record of each coordinator: where it stands, when it was made, what is still to come of an index of
--- several records, and whether its records have been followed from the first on.
+-- several records, and whether its map is whole: judged from the first on, or once right.
 CREATE TABLE indexes (
   coordinator BLOB PRIMARY KEY,
   place INTEGER NOT NULL,

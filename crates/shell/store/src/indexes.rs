@@ -124,7 +124,8 @@ pub(crate) async fn file(scope: &mut Scope<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Replays an index record, if its author is or was seated; refuses one that is wrong.
+/// Replays an index record, if its author is or was seated, and refuses one that is wrong. Of others the entries are
+/// kept, unjudged: whoever is seated later goes on from them, and is judged from its first right root on.
 pub(crate) async fn note(
     scope: &mut Scope<'_>,
     (place, made_at): (i64, UnixMillis),
@@ -133,14 +134,15 @@ pub(crate) async fn note(
 ) -> Result<(), StoreError> {
     let is_own = coordinator == scope.config.own.name.community;
     if !is_own && !scope.region.coordinators().contains(&coordinator) {
-        return Ok(());
+        for entry in &index.changes {
+            write_entry(scope, coordinator, entry).await?;
+        }
+        return write_newest(scope, (place, made_at), (coordinator, false), index).await;
     }
     let Stored { map, under_way, is_whole } = stored(&mut scope.tx, coordinator).await?;
-    // The first records of one that was seated later were passed over: what comes then is no whole map, and not judged.
-    let begins = index.n_to_follow != 0 || index.n_entries == index.changes.len() as u64;
-    let is_whole = is_whole.unwrap_or(begins);
     let mut replay = Replay::resume(map, under_way);
     let taken = replay.take(index);
+    let is_whole = is_whole.unwrap_or(true) || taken == Ok(true);
     for entry in index.changes.iter().filter_map(|it| replay.map().get(&it.log)) {
         write_entry(scope, coordinator, &entry).await?;
     }
@@ -158,9 +160,10 @@ async fn write_entry(
     entry: &IndexEntry,
 ) -> Result<(), StoreError> {
     let IndexEntry { log: LogName { community, era }, size, root, standing } = entry;
-    let sql =
-        "INSERT OR REPLACE INTO index_entries (coordinator, community, era, size, root, standing)
-               VALUES (?, ?, ?, ?, ?, ?)";
+    let sql = "INSERT INTO index_entries (coordinator, community, era, size, root, standing)
+               VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (coordinator, community, era)
+               DO UPDATE SET size = excluded.size, root = excluded.root, standing = excluded.standing
+               WHERE index_entries.size <= excluded.size";
     let values = [
         coordinator.as_bytes().into(),
         community.as_bytes().into(),

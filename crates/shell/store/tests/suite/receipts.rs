@@ -234,11 +234,16 @@ async fn a_wrong_index_is_refused_with_its_reason_and_the_next_is_judged_by_itse
     }
     let (wrong, malformed) = ("index.wrong_root".to_owned(), "payload.malformed".to_owned());
     assert_eq!(reasons, [None, Some(wrong), None, Some(malformed)]);
-    // Of a community that is no coordinator nothing is kept beside its records.
+    // Whoever is not seated is not judged, and what it says is known should it be seated.
     let node = place(1).await;
+    append(&node.store, index(2, right(9))).await;
     append(&node.store, index(1, right(1))).await;
     carry(&node.store, &reader.store, node.log).await;
-    assert!(reader.store.index_of(node.log.community).await.unwrap().is_empty());
+    for place in 0..2 {
+        assert_eq!(reader.store.refusal(node.log, place).await.unwrap(), None);
+    }
+    let known = reader.store.indexed_size(node.log.community, log_of(1)).await.unwrap();
+    assert_eq!(known, 2, "sizes do not go down");
 }
 
 #[tokio::test]
@@ -300,4 +305,50 @@ async fn acknowledgements_of_our_own_log_are_kept_one_for_each_ten_seconds_and_o
         let sizes = kept.iter().filter(|it| it.log == node.log).map(|it| it.size);
         assert_eq!(sizes.collect::<Vec<_>>(), expected);
     }
+}
+
+#[tokio::test]
+async fn a_coordinator_that_is_seated_later_is_judged_from_its_first_right_root_on() {
+    let (late, first, reader) = (place(103).await, place(101).await, place(4).await);
+    let entry = |n, size| IndexEntry {
+        log: log_of(n),
+        size,
+        root: Hash::from_bytes([n; 32]),
+        standing: Standing::Ok,
+    };
+    let index = |whole: &[IndexEntry], root: Option<Hash>| {
+        let map: IndexMap = whole.iter().copied().collect();
+        let (n_entries, root) = (map.len() as u64, root.unwrap_or_else(|| map.root()));
+        let changes = whole[whole.len() - 1..].to_vec();
+        draft(&Payload::Index(Index { root, n_entries, n_to_follow: 0, changes }), Vec::new())
+    };
+    append(&late.store, index(&[entry(1, 1)], None)).await;
+    carry(&late.store, &reader.store, late.log).await;
+
+    let newest = reader.store.region().borrow().newest().clone();
+    let (number, previous) = (newest.number + 1, newest.hash);
+    let roster = roster(1..=5, &[101, 102, 103]);
+    let epoch = record::region::Epoch { region: region(), number, previous, roster };
+    for n in 1..=3 {
+        let member = place(n).await;
+        let epoch = epoch.clone();
+        let file = record::region::RegionAction::File { epoch, addresses: Vec::new() };
+        append(&member.store, draft(&Payload::RegionEpoch(file), Vec::new())).await;
+        carry(&member.store, &first.store, member.log).await;
+        carry(&member.store, &reader.store, member.log).await;
+    }
+    carry(&first.store, &reader.store, first.log).await;
+    assert_eq!(reader.store.region().borrow().newest().number, 1);
+
+    // Its first words were kept, so the next root is right; from then on a wrong one is refused.
+    let wrong = Some(Hash::from_bytes([9; 32]));
+    append(&late.store, index(&[entry(1, 1), entry(2, 1)], wrong)).await;
+    append(&late.store, index(&[entry(1, 1), entry(2, 1), entry(3, 1)], None)).await;
+    append(&late.store, index(&[entry(1, 1), entry(2, 1), entry(3, 2)], wrong)).await;
+    carry(&late.store, &reader.store, late.log).await;
+    let mut refused = Vec::new();
+    for index in 0..4 {
+        refused.push(reader.store.refusal(late.log, index).await.unwrap().is_some());
+    }
+    assert_eq!(refused, [false, false, false, true]);
 }
