@@ -22,8 +22,10 @@ pub mod join;
 pub mod linker;
 pub mod links;
 pub mod pages;
+pub mod quotas;
 pub mod region;
 pub mod services;
+pub mod silence;
 pub mod stream;
 
 mod peer;

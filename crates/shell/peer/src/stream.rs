@@ -15,8 +15,9 @@ use proto::v1;
 use record::{
     CommunityId, LogName, RegionId, VerifiedRecord,
     limits::{MAX_BATCH_BYTES, MAX_BATCH_RECORDS},
+    payload::Status as LogStatus,
 };
-use replica::{Ack, Exchange, Frame, HeldLog, Input, Output, RawRecord};
+use replica::{Ack, Exchange, Frame, HeldLog, Input, Output, RawRecord, quota::Charge};
 use store::{Accepted, BatchLimits, Incoming, StoreError};
 use tokio::{
     sync::{broadcast, mpsc},
@@ -28,6 +29,7 @@ use tonic::Status;
 use crate::{
     frames::{FrameError, parse_frame, render_frame},
     hello::Remote,
+    links::ToldStanding,
     peer::{Peer, PeerError},
 };
 
@@ -65,6 +67,9 @@ pub enum StreamEnd {
     /// The region has another epoch: who is admitted may have changed.
     #[error("the region has changed; the stream begins anew")]
     RegionChanged,
+    /// How logs are treated changed faster than this stream could be told.
+    #[error("this side was busy; the stream begins anew")]
+    Missed,
     /// This process is stopping.
     #[error("this side is stopping")]
     Stopping,
@@ -91,7 +96,9 @@ impl StreamEnd {
                 Status::failed_precondition(format!("{reason}: {detail}"))
             }
             Self::NotReading => Status::resource_exhausted(self.to_string()),
-            Self::Stopping | Self::RegionChanged => Status::unavailable(self.to_string()),
+            Self::Stopping | Self::RegionChanged | Self::Missed => {
+                Status::unavailable(self.to_string())
+            }
             // What failed here is ours to know.
             Self::Here(_) => Status::unavailable("this side cannot go on; try again later"),
         }
@@ -116,6 +123,7 @@ pub async fn run(
     let mut grown = peer.grown();
     let mut region = peer.store().region();
     region.mark_unchanged();
+    let mut treated = peer.quotas().listen();
     let admitted = peer.admitted();
     let held = peer.held_logs().await?;
     let (exchange, first) = Exchange::new(peer.exchange_config(), held);
@@ -130,8 +138,10 @@ pub async fn run(
         loaded: VecDeque::new(),
         told_of_dates: false,
         keeping: JoinSet::new(),
+        kept_slot: None,
     };
     stream.carry_out(first).await?;
+    stream.tell_throttled().await?;
     loop {
         let has_frames = !stream.queue.is_empty();
         tokio::select! {
@@ -149,6 +159,11 @@ pub async fn run(
             }
             Some(answer) = answered.recv() => stream.on_answer(answer).await?,
             growth = grown.recv() => stream.on_growth(growth).await?,
+            status = treated.recv() => match status {
+                Ok(status) => stream.handle(Input::Treated(status)).await?,
+                // What was missed was a pause or its end; the stream begins anew with what holds now.
+                Err(_missed) => return Err(StreamEnd::Missed),
+            },
             frame = frames.next() => match frame {
                 Some(Ok(frame)) => stream.handle(Input::Frame(parse_frame(frame)?)).await?,
                 Some(Err(status)) => return Err(StreamEnd::Connection(status)),
@@ -202,12 +217,22 @@ struct ReplicationStream<'a> {
     told_of_dates: bool,
     /// Cosignatures on their way into the store.
     keeping: JoinSet<()>,
+    /// The ten seconds of which an ack of our own log has been kept.
+    kept_slot: Option<u64>,
 }
 
 impl ReplicationStream<'_> {
     async fn handle(&mut self, input: Input) -> Result<(), StreamEnd> {
         let outputs = self.exchange.handle(input);
         self.carry_out(outputs).await
+    }
+
+    /// Tells the other side of every log that has to wait.
+    async fn tell_throttled(&mut self) -> Result<(), StreamEnd> {
+        for status in self.peer.quotas().throttled() {
+            self.handle(Input::Treated(status)).await?;
+        }
+        Ok(())
     }
 
     async fn on_answer(&mut self, answer: Input) -> Result<(), StreamEnd> {
@@ -258,6 +283,7 @@ impl ReplicationStream<'_> {
                     let told = format!("{reason}: {detail}");
                     self.peer.links().update(community, |link| link.last_refusal = Some(told));
                 }
+                Output::Told(status) => self.on_told(&status),
                 Output::Close { reason, detail } => {
                     return Err(StreamEnd::Closed { reason, detail });
                 }
@@ -297,11 +323,28 @@ impl ReplicationStream<'_> {
                 | Output::Evidence(_)
                 | Output::Acked { .. }
                 | Output::Refused(_)
+                | Output::Told(_)
                 | Output::Close { .. } => return,
             };
             // A stream that has ended needs no answer.
             let _ = answers.send(answer);
         });
+    }
+
+    /// The other side says how it treats a log; of ours, that is noted.
+    fn on_told(&self, status: &LogStatus) {
+        if status.log != self.peer.own_log() {
+            return;
+        }
+        let (community, told) = (self.remote.community, ToldStanding::of(status));
+        let mut is_news = false;
+        self.peer.links().update(community, |link| {
+            is_news = link.standing != told;
+            link.standing.clone_from(&told);
+        });
+        if let Some(ToldStanding { standing, reason, detail, .. }) = told.filter(|_| is_news) {
+            tracing::warn!(%community, standing, reason, detail, "the coordinator treats our log otherwise than before");
+        }
     }
 
     /// Says once for each stream that records are dated ahead of our clock. They count as any other: order and deadlines
@@ -321,6 +364,9 @@ impl ReplicationStream<'_> {
         let completes = batch.completes_checkpoint();
         let replica::Store { log, start, records, frontier, checkpoint, identity, .. } = batch;
         self.note_dates(log, &records);
+        let end = frontier.size();
+        let n_bytes = records.iter().map(weight).sum();
+        self.peer.charge(Charge { log, start, end, n_bytes }).await?;
         let incoming = Incoming {
             log,
             start,
@@ -347,6 +393,17 @@ impl ReplicationStream<'_> {
         Ok(())
     }
 
+    /// Whether an ack is kept though our log has grown since: one in ten seconds is, so that a log that never rests is
+    /// acknowledged, too. Its root must be found first, which costs more than the newest's.
+    fn keeps_old(&mut self, ack: &Ack) -> bool {
+        let slot = self.peer.clock().now_millis() / store::ACK_SLOT_MILLIS;
+        let is_due = ack.log == self.peer.own_log() && self.kept_slot != Some(slot);
+        if is_due && !ack.cosignatures.is_empty() {
+            self.kept_slot = Some(slot);
+        }
+        is_due
+    }
+
     /// The other side holds a log of ours: notes how far, and keeps its cosignature once that verifies.
     /// Records go on meanwhile: they do not wait for a cosignature.
     async fn on_acked(&mut self, ack: Ack) {
@@ -358,28 +415,38 @@ impl ReplicationStream<'_> {
             self.keeping.join_next().await;
         }
         let (peer, mirror_key) = (self.peer.clone(), self.remote.mirror_key.clone());
+        let keeps_old = self.keeps_old(&ack);
         self.keeping.spawn(async move {
-            if let Err(error) = keep_cosignatures(peer, (community, mirror_key), ack).await {
+            let by = (community, mirror_key);
+            if let Err(error) = keep_cosignatures(peer, by, ack, keeps_old).await {
                 tracing::warn!(%community, %error, "cosignatures were not kept; the next ack brings newer ones");
             }
         });
     }
 }
 
-/// Keeps the cosignatures of an ack that are this peer's own, on the checkpoint of that size.
+/// Keeps the cosignatures of an ack that are this peer's own, on the checkpoint of that size; of one that is not the
+/// newest any more, if that is asked for.
 async fn keep_cosignatures(
     peer: Peer,
     (community, mirror_key): (CommunityId, tlog::VerifierKey),
     Ack { log, size, cosignatures }: Ack,
+    keeps_old: bool,
 ) -> Result<(), StoreError> {
+    if cosignatures.is_empty() {
+        return Ok(());
+    }
     let row = peer.store().log(log).await?;
     let newest = row.and_then(|it| it.checkpoint).filter(|(held, _)| *held == size);
-    let Some(note) = newest.and_then(|(_, note)| tlog::Note::parse(&note).ok()) else {
-        return Ok(());
+    let text = match newest.and_then(|(_, note)| tlog::Note::parse(&note).ok()) {
+        Some(note) => Some(note.text().to_owned()),
+        None if keeps_old => peer.store().checkpoint_text(log, size).await?,
+        None => None,
     };
+    let Some(text) = text else { return Ok(()) };
     let verifies = |line: &String| {
         tlog::NoteSignature::parse_line(line)
-            .is_ok_and(|line| tlog::verify_cosignature(note.text(), &line, &mirror_key).is_ok())
+            .is_ok_and(|line| tlog::verify_cosignature(&text, &line, &mirror_key).is_ok())
     };
     let (good, bad): (Vec<_>, Vec<_>) = cosignatures.into_iter().partition(verifies);
     if !bad.is_empty() {
@@ -393,6 +460,12 @@ async fn keep_cosignatures(
         peer.links().update(community, |link| link.cosigned_size = link.cosigned_size.max(size));
     }
     Ok(())
+}
+
+/// What a record counts against a quota of bytes.
+fn weight(record: &VerifiedRecord) -> usize {
+    let content = record.content();
+    record.header_bytes().len() + content.map_or(0, |it| it.salt.0.len() + it.payload.len())
 }
 
 fn raw(record: store::StoredRecord) -> RawRecord {

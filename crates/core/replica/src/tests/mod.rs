@@ -6,4 +6,5 @@ mod forks;
 mod laws;
 mod limits;
 mod refusals;
+mod throttling;
 mod world;

@@ -11,6 +11,7 @@ mod batches;
 mod forks;
 mod hellos;
 mod pages;
+mod quotas;
 mod regions;
 mod travel;
 mod world;

@@ -12,6 +12,7 @@ mod appending;
 mod durability;
 mod erasing;
 mod guards;
+mod receipts;
 mod regions;
 mod register;
 mod world;
