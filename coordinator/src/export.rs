@@ -283,7 +283,9 @@ fn release_of(payload: Option<Payload>) -> Option<Release> {
         | Payload::RegionEpoch(_)
         | Payload::Affiliation(_)
         | Payload::Erase(_)
-        | Payload::Erased(_) => None,
+        | Payload::Erased(_)
+        | Payload::Index(_)
+        | Payload::Status(_) => None,
     }
 }
 

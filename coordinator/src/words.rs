@@ -54,7 +54,9 @@ impl Words {
             | Payload::RegionEpoch(_)
             | Payload::Affiliation(_)
             | Payload::Erase(_)
-            | Payload::Erased(_) => Self::default(),
+            | Payload::Erased(_)
+            | Payload::Index(_)
+            | Payload::Status(_) => Self::default(),
         }
     }
 }

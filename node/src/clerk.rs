@@ -4,6 +4,7 @@
 //! Names and choices come in, and go nowhere but into `ballotbox` and back to the same socket: they are in no log line
 //! and in no error.
 
+mod acks;
 mod cases;
 mod covenant;
 mod erasure;

@@ -1,5 +1,6 @@
 //! The command line: `folkmoot-node run` is the node; every other command asks it over its socket.
 
+mod acks;
 mod case_list;
 mod covenant;
 mod erase;
@@ -99,6 +100,8 @@ enum Command {
     /// Have words erased, here and wherever they are held.
     #[command(subcommand)]
     Erase(erase::Erase),
+    /// Write what coordinators acknowledged into a folder, for `folkmoot audit`.
+    Acks(acks::Acks),
     /// Who votes and who is seated in the region, and changing both.
     #[command(subcommand)]
     Region(region::Region),
@@ -184,6 +187,7 @@ fn run(cli: Cli) -> Result<Option<Said>, CommandError> {
         | Command::Roll(_)
         | Command::Log(_)
         | Command::Erase(_)
+        | Command::Acks(_)
         | Command::Region(_)) => {
             let runtime = runtime(tokio::runtime::Builder::new_current_thread())?;
             runtime.block_on(Box::pin(ask(cli.dir, asked))).map(Some)
@@ -211,6 +215,7 @@ async fn ask(dir: PathBuf, command: Command) -> Result<Said, CommandError> {
         Command::Roll(member::Roll::Publish) => member::publish_roll(client).await,
         Command::Log(it) => log::run(client, it).await,
         Command::Erase(it) => erase::run(client, it).await,
+        Command::Acks(it) => acks::run(client, it).await,
         Command::Region(it) => region::run(client, it).await,
         Command::Init(_)
         | Command::Run(_)
@@ -247,6 +252,7 @@ async fn on_folder(dir: PathBuf, command: Command) -> Result<Said, CommandError>
         | Command::Join(_)
         | Command::Erase(_)
         | Command::Region(_)
+        | Command::Acks(_)
         | Command::Log(_) => Err(CommandError::usage("This command works on no folder.")),
     }
 }

@@ -7,6 +7,7 @@ use record::{
         covenant::{CovenantAction, CovenantType, Proposal, Signature},
         erasure::{Erase, Erased},
         evidence::ForkEvidence,
+        index::Index,
         opportunity::{OpportunityAction, Publication, Release, Stage},
         poll::{
             Counts, Declaration, Method, Outcome, PollAction, PollOpening, ResultAction, Roll,
@@ -14,6 +15,7 @@ use record::{
         },
         pool::{PledgeAction, PoolAction, PoolOpening},
         receipt::Receipt,
+        status::Status,
         words::{Notice, Text},
     },
     region::RegionAction,
@@ -56,8 +58,17 @@ pub fn describe(payload: &Payload) -> String {
             n_of(addresses.len(), "address"),
             n_of(coordinators.len(), "coordinator"),
         ),
+        Payload::Index(Index { n_entries, changes, .. }) => {
+            format!("index of {n_entries} logs, of which {} changed", changes.len())
+        }
+        Payload::Status(status) => status_line(status),
     };
     line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+fn status_line(status: &Status) -> String {
+    let why = status.reason.map_or("ok", |reason| reason.token());
+    format!("{} is {} since {}: {why}", status.log, status.standing().token(), status.since.0)
 }
 
 fn text_line(text: &Text) -> String {

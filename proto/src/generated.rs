@@ -67,6 +67,13 @@ pub mod record {
             include!("gen/folkmoot.record.identity.v1.rs");
         }
     }
+    /// What coordinators hold, as the root of a map.
+    pub mod index {
+        /// `folkmoot.record.index.v1`.
+        pub mod v1 {
+            include!("gen/folkmoot.record.index.v1.rs");
+        }
+    }
     /// Notices from outside.
     pub mod notice {
         /// `folkmoot.record.notice.v1`.
@@ -135,6 +142,13 @@ pub mod record {
         /// `folkmoot.record.roll.v1`.
         pub mod v1 {
             include!("gen/folkmoot.record.roll.v1.rs");
+        }
+    }
+    /// How coordinators treat logs.
+    pub mod status {
+        /// `folkmoot.record.status.v1`.
+        pub mod v1 {
+            include!("gen/folkmoot.record.status.v1.rs");
         }
     }
     /// Tallies.

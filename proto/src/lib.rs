@@ -43,6 +43,7 @@ pub mod kinds {
     pub use crate::generated::record::erased::v1 as erased;
     pub use crate::generated::record::evidence::v1 as evidence;
     pub use crate::generated::record::identity::v1 as identity;
+    pub use crate::generated::record::index::v1 as index;
     pub use crate::generated::record::notice::v1 as notice;
     pub use crate::generated::record::opportunity::v1 as opportunity;
     pub use crate::generated::record::pledge::v1 as pledge;
@@ -53,6 +54,7 @@ pub mod kinds {
     pub use crate::generated::record::region_epoch::v1 as region_epoch;
     pub use crate::generated::record::result::v1 as result;
     pub use crate::generated::record::roll::v1 as roll;
+    pub use crate::generated::record::status::v1 as status;
     pub use crate::generated::record::tally::v1 as tally;
     pub use crate::generated::record::text::v1 as text;
 }

@@ -21,7 +21,7 @@ const LINKS: &str = "<h2 id=\"feed\">Feeds</h2>\
 <ul><li><a href=\"/feed.json\">JSON Feed</a></li><li><a href=\"/feed.atom\">Atom</a></li></ul>\
 <h2>Register</h2><ul><li><a href=\"/register/covenants\">Covenants</a></li>\
 <li><a href=\"/register/opportunities\">Opportunities</a></li><li><a href=\"/register/pools\">Pools</a></li>\
-<li><a href=\"/register/polls\">Polls</a></li><li><a href=\"/ocds/releases\">OCDS release package</a></li></ul>";
+<li><a href=\"/register/polls\">Polls</a></li><li><a href=\"/register/logs\">Logs that are not treated as others</a></li><li><a href=\"/ocds/releases\">OCDS release package</a></li></ul>";
 
 pub(super) async fn index(State(site): State<Site>) -> Result<Response, Problem> {
     metrics::page("index");

@@ -6,6 +6,7 @@
 //! | `/feed.json`, `/feed.atom` | the newest items; `?kind=` and `?place=`, repeatable; `next_url` leads to older ones |
 //! | `/register/<covenants, opportunities, pools, polls>` | the cases of a kind; `?after=fmr1…&limit=` |
 //! | `/register/<kind>/<id>` | one case |
+//! | `/register/logs` | logs that a coordinator throttles or withholds, and why; the newest indexes |
 //! | `/ocds/releases` | an OCDS 1.1.5 release package; `links.next` leads on |
 
 mod answer;
@@ -13,6 +14,7 @@ mod feeds;
 mod index;
 mod ocds;
 mod register;
+mod standings;
 
 use std::{str::FromStr, sync::Arc};
 
@@ -59,6 +61,7 @@ pub fn pages(feed: Feed, settings: Settings) -> Router {
         .route("/", get(index::index))
         .route("/feed.json", get(feeds::json))
         .route("/feed.atom", get(feeds::atom))
+        .route("/register/logs", get(standings::standings))
         .route("/register/{register}", get(register::cases))
         .route("/register/{register}/{id}", get(register::case))
         .route("/ocds/releases", get(ocds::releases))

@@ -208,3 +208,31 @@ async fn the_first_page_names_the_region_and_runs_nothing() {
     let policy = page.headers["content-security-policy"].to_str().unwrap();
     assert!(policy.starts_with("default-src 'none'"), "{policy}");
 }
+
+#[tokio::test]
+async fn the_page_of_logs_tells_who_is_throttled_or_withheld_and_nobody_who_is_not() {
+    use record::{
+        UnixMillis,
+        payload::{
+            Payload, Status,
+            status::{Reason, Standing},
+        },
+    };
+
+    // The author speaks as the coordinator of a region of its own.
+    let world = World::seated().await;
+    let log = world.author.peer.own_log();
+    let say = async |reason, until| {
+        let status = Status { log, since: UnixMillis(5), reason, until };
+        world.author.say(Payload::Status(status)).await;
+        get(&site(&world), "/register/logs").await.json()
+    };
+    let page = say(Some(Reason::RecordsPerMinute), Some(UnixMillis(9))).await;
+    let standing = &page["standings"][0];
+    assert_eq!(standing["standing"], Standing::Throttled.token());
+    assert_eq!((&standing["log"], &standing["until"]), (&log.to_string().into(), &9.into()));
+    assert_eq!(standing["reason"], "quota.records_per_minute");
+    assert!(standing["detail"].as_str().unwrap().contains("taken later"));
+    let page = say(None, None).await;
+    assert_eq!((&page["standings"], &page["more"]), (&serde_json::json!([]), &false.into()));
+}

@@ -83,6 +83,12 @@ pub(crate) fn pledge(pool: Reference, quantity: u64) -> Draft {
 }
 
 impl Author {
+    /// Writes a record that belongs to no case.
+    pub(crate) async fn say(&self, payload: Payload) {
+        let said = vec![draft(&payload, Vec::new())];
+        self.peer.store().append(said, Guard::None).await.unwrap();
+    }
+
     pub(crate) async fn append(&self, drafts: Vec<Draft>) -> Vec<Appended> {
         self.peer.store().append(drafts, Guard::MustCount).await.unwrap()
     }
@@ -181,12 +187,23 @@ impl World {
         Self::of("", max_subscribers).await
     }
 
+    /// In a region that has seated the author itself.
+    pub(crate) async fn seated() -> Self {
+        let parent = tempfile::tempdir().unwrap();
+        let (folder, id) = found(parent.path(), "Eastside");
+        let author = open(&folder, charter(parent.path(), &[id], id)).await;
+        Self::over(author, MAX_SUBSCRIBERS, parent)
+    }
+
     /// In a region whose charter has these lines more.
     async fn of(lines: &str, max_subscribers: usize) -> Self {
         let parent = tempfile::tempdir().unwrap();
         let (folder, id) = found(parent.path(), "Eastside");
         let charter = charter_with(lines, parent.path(), &[id], CommunityId::from_bytes([1; 32]));
-        let author = open(&folder, charter).await;
+        Self::over(open(&folder, charter).await, max_subscribers, parent)
+    }
+
+    fn over(author: Author, max_subscribers: usize, parent: tempfile::TempDir) -> Self {
         let stop = StopSignal::new();
         let feed = Feed::new(author.peer.clone(), max_subscribers, stop.clone());
         tokio::spawn(feed.clone().run());

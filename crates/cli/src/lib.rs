@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! Cli ──▶ run ──▶ verify      a proof, an identity, a whole log ─▶ Exit
+//!                 audit       did a coordinator keep its word?
 //!                 follow      a coordinator's events, for ever
 //!                 ocds check  what an import would take
 //!                 limits, completion
@@ -47,6 +48,7 @@ Examples:
   folkmoot demo
   folkmoot verify covenant.tlog-proof
   folkmoot verify http://127.0.0.1:8080/log/fm1…/0
+  folkmoot audit https://coordinator.example:7443/log/fm1…/0 acks/
   folkmoot follow coordinator.example:7443 --cursor region.json
   folkmoot ocds check notices/
 
@@ -61,6 +63,8 @@ pub enum Command {
     Demo(demo::Options),
     /// Verify a proof of a record, an identity, or a whole log.
     Verify(Box<verify::Options>),
+    /// Prove that nothing a coordinator received is missing, or show what is.
+    Audit(Box<verify::audit::Options>),
     /// Print the public events of a region as they happen.
     Follow(follow::Options),
     /// Work with files of the Open Contracting Data Standard.
@@ -113,6 +117,7 @@ pub async fn run(cli: Cli, console: &Console) -> Exit {
     let done = match cli.command {
         Command::Demo(options) => demo::run(&options, console).await,
         Command::Verify(options) => verify::run(&options, console).await,
+        Command::Audit(options) => verify::audit::run(&options, console).await,
         Command::Follow(options) => follow::run(options, console).await,
         Command::Ocds(options) => ocds::run(&options, console),
         Command::Limits(options) => limits::run(&options, console),

@@ -89,7 +89,9 @@ fn words_json(words: &WordsRow) -> Option<Value> {
         | Payload::RegionEpoch(_)
         | Payload::Affiliation(_)
         | Payload::Erase(_)
-        | Payload::Erased(_) => None,
+        | Payload::Erased(_)
+        | Payload::Index(_)
+        | Payload::Status(_) => None,
     }
 }
 

@@ -8,7 +8,7 @@ use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
-    Clerk, cases, covenant, erasure, import, log, member, poll, pool, region, status, write,
+    Clerk, acks, cases, covenant, erasure, import, log, member, poll, pool, region, status, write,
 };
 
 /// Answers that wait for the connection.
@@ -20,6 +20,7 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 impl ClerkService for Clerk {
     type ImportOpportunitiesStream = Answers<wire::ImportOpportunitiesResponse>;
     type ExportLogStream = Answers<wire::ExportLogResponse>;
+    type ExportAcksStream = Answers<wire::ExportAcksResponse>;
 
     async fn get_status(
         &self,
@@ -180,6 +181,20 @@ impl ClerkService for Clerk {
         request: Request<wire::VouchRequest>,
     ) -> Result<Response<wire::VouchResponse>, Status> {
         Ok(Response::new(region::vouch(&self.peer, request.into_inner()).await?))
+    }
+
+    async fn export_acks(
+        &self,
+        _request: Request<wire::ExportAcksRequest>,
+    ) -> Result<Response<Self::ExportAcksStream>, Status> {
+        let (files, answers) = mpsc::channel(OUT_MESSAGES);
+        let peer = self.peer.clone();
+        tokio::spawn(async move {
+            if let Err(refusal) = acks::export(&peer, &files).await {
+                let _ = files.send(Err(refusal.into())).await;
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
     }
 
     async fn export_log(

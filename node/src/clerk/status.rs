@@ -55,6 +55,8 @@ async fn links(peer: &Peer) -> Result<Vec<Value>, Refusal> {
             "cosigned_size": state.cosigned_size,
             "clock_skew_millis": state.clock_skew_millis,
             "other_region": state.other_region,
+            "standing": state.standing,
+            "silence": state.silence,
             "last_refusal": state.last_refusal,
             "last_error": state.last_error,
         })

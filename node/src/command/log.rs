@@ -102,7 +102,8 @@ async fn export(mut client: Client, community: String, out: &Path) -> Result<Sai
     Ok(Said::new(json!({ "out": out, "files": n_files, "bytes": n_bytes }), text))
 }
 
-fn write_file(out: &Path, path: &str, content: &[u8]) -> Result<(), CommandError> {
+/// Writes a file below a folder, wherever the node says that it belongs, and nowhere else.
+pub(super) fn write_file(out: &Path, path: &str, content: &[u8]) -> Result<(), CommandError> {
     let inside = Path::new(path);
     if !inside.components().all(|it| matches!(it, Component::Normal(_))) {
         let sentence = "The node named a file outside the folder. The export was stopped.";

@@ -5,7 +5,11 @@ use std::fmt::Write as _;
 use proto::clerk::GetStatusRequest;
 use serde_json::Value;
 
-use super::{CommandError, print::Said, reach::Client};
+use super::{
+    CommandError,
+    print::{Said, instant},
+    reach::Client,
+};
 use crate::look;
 
 pub(super) async fn status(mut client: Client) -> Result<Said, CommandError> {
@@ -59,6 +63,7 @@ fn sentences(status: &Value) -> String {
                 "  Its charter is that of another region, {region}: neither sees the other's cases. Compare the two charter files."
             );
         }
+        text.push_str(&standing_lines(link));
         if let Some(refusal) = look::at(link, "/last_refusal").as_str() {
             let _ = writeln!(text, "  It refused something: {refusal}");
         }
@@ -78,11 +83,55 @@ fn sentences(status: &Value) -> String {
     text
 }
 
+/// How a coordinator treats our log, and what it owes us: nothing where all is well.
+fn standing_lines(link: &Value) -> String {
+    let mut lines = String::new();
+    if let Some(standing) = look::at(link, "/standing/standing").as_str() {
+        let detail = look::text(link, "/standing/detail");
+        let _ = writeln!(lines, "  It treats our log as {standing}. {detail}");
+        if look::at(link, "/standing/until").is_u64() {
+            let until = instant(look::at(link, "/standing/until"));
+            let _ = writeln!(lines, "  This ends by itself at {until}.");
+        }
+    }
+    let since = || instant(look::at(link, "/silence/since"));
+    let told = match look::at(link, "/silence/reason").as_str() {
+        Some("silence.no_ack") => "has not acknowledged our newest records",
+        Some(_) => "has not indexed what it acknowledged",
+        None => return lines,
+    };
+    let _ = writeln!(
+        lines,
+        "  It is silent: it {told} since {}. Records go to every other coordinator that is seated.",
+        since()
+    );
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn tells_how_a_coordinator_treats_our_log_and_that_it_is_silent() {
+        let told = |link: Value| sentences(&json!({ "coordinators": [link] }));
+        let standing = json!({
+            "standing": "throttled", "reason": "quota.records_per_minute",
+            "detail": "The rest is taken later.", "since": 1, "until": 1_800_000_000_000_u64,
+        });
+        let throttled = told(json!({ "standing": standing }));
+        assert!(throttled.contains("as throttled. The rest is taken later."), "{throttled}");
+        assert!(throttled.contains("ends by itself at 2027-01-15"), "{throttled}");
+        let silence = json!({ "reason": "silence.no_ack", "since": 1_800_000_000_000_u64 });
+        let silent = told(json!({ "silence": silence }));
+        assert!(
+            silent.contains("not acknowledged our newest records since 2027-01-15"),
+            "{silent}"
+        );
+        assert!(!told(json!({})).contains("silent"));
+    }
 
     #[test]
     fn tells_of_a_coordinator_of_another_region_and_else_says_nothing_of_it() {

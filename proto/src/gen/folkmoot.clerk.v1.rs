@@ -31,6 +31,19 @@ pub struct ListErasuresResponse {
 }
 /// Nothing to say.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportAcksRequest {}
+/// One file.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportAcksResponse {
+    /// Where it belongs in the folder.
+    #[prost(string, tag = "1")]
+    pub path: ::prost::alloc::string::String,
+    /// A checkpoint with the cosignature of the coordinator that acknowledged it.
+    #[prost(bytes = "vec", tag = "2")]
+    pub content: ::prost::alloc::vec::Vec<u8>,
+}
+/// Nothing to say.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ShowRegionRequest {}
 /// The region.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -997,6 +1010,31 @@ pub mod clerk_service_client {
                 .insert(GrpcMethod::new("folkmoot.clerk.v1.ClerkService", "ExportLog"));
             self.inner.server_streaming(req, path, codec).await
         }
+        /// What coordinators acknowledged, file by file, for `folkmoot audit`.
+        pub async fn export_acks(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExportAcksRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ExportAcksResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/folkmoot.clerk.v1.ClerkService/ExportAcks",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("folkmoot.clerk.v1.ClerkService", "ExportAcks"));
+            self.inner.server_streaming(req, path, codec).await
+        }
         /// The region: its epoch, and what has been filed for the next.
         pub async fn show_region(
             &mut self,
@@ -1283,6 +1321,17 @@ pub mod clerk_service_server {
             &self,
             request: tonic::Request<super::ExportLogRequest>,
         ) -> std::result::Result<tonic::Response<Self::ExportLogStream>, tonic::Status>;
+        /// Server streaming response type for the ExportAcks method.
+        type ExportAcksStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::ExportAcksResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// What coordinators acknowledged, file by file, for `folkmoot audit`.
+        async fn export_acks(
+            &self,
+            request: tonic::Request<super::ExportAcksRequest>,
+        ) -> std::result::Result<tonic::Response<Self::ExportAcksStream>, tonic::Status>;
         /// The region: its epoch, and what has been filed for the next.
         async fn show_region(
             &self,
@@ -2153,6 +2202,52 @@ pub mod clerk_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ExportLogSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/folkmoot.clerk.v1.ClerkService/ExportAcks" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExportAcksSvc<T: ClerkService>(pub Arc<T>);
+                    impl<
+                        T: ClerkService,
+                    > tonic::server::ServerStreamingService<super::ExportAcksRequest>
+                    for ExportAcksSvc<T> {
+                        type Response = super::ExportAcksResponse;
+                        type ResponseStream = T::ExportAcksStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExportAcksRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ClerkService>::export_acks(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExportAcksSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -75,3 +75,93 @@ pub struct SeatAddress {
     #[prost(string, tag = "2")]
     pub address: ::prost::alloc::string::String,
 }
+/// How a coordinator treats a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Standing {
+    Unspecified = 0,
+    Ok = 1,
+    Throttled = 2,
+    Withheld = 3,
+    Forked = 4,
+    Moved = 5,
+    Gone = 6,
+}
+impl Standing {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "STANDING_UNSPECIFIED",
+            Self::Ok => "STANDING_OK",
+            Self::Throttled => "STANDING_THROTTLED",
+            Self::Withheld => "STANDING_WITHHELD",
+            Self::Forked => "STANDING_FORKED",
+            Self::Moved => "STANDING_MOVED",
+            Self::Gone => "STANDING_GONE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "STANDING_UNSPECIFIED" => Some(Self::Unspecified),
+            "STANDING_OK" => Some(Self::Ok),
+            "STANDING_THROTTLED" => Some(Self::Throttled),
+            "STANDING_WITHHELD" => Some(Self::Withheld),
+            "STANDING_FORKED" => Some(Self::Forked),
+            "STANDING_MOVED" => Some(Self::Moved),
+            "STANDING_GONE" => Some(Self::Gone),
+            _ => None,
+        }
+    }
+}
+/// Why a log does not stand at STANDING_OK.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum StandingReason {
+    Unspecified = 0,
+    RecordsPerMinute = 1,
+    BytesPerDay = 2,
+    Ordered = 3,
+    PersonalData = 4,
+    Abuse = 5,
+    TwoHistories = 6,
+    NextEra = 7,
+    Left = 8,
+}
+impl StandingReason {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "STANDING_REASON_UNSPECIFIED",
+            Self::RecordsPerMinute => "STANDING_REASON_RECORDS_PER_MINUTE",
+            Self::BytesPerDay => "STANDING_REASON_BYTES_PER_DAY",
+            Self::Ordered => "STANDING_REASON_ORDERED",
+            Self::PersonalData => "STANDING_REASON_PERSONAL_DATA",
+            Self::Abuse => "STANDING_REASON_ABUSE",
+            Self::TwoHistories => "STANDING_REASON_TWO_HISTORIES",
+            Self::NextEra => "STANDING_REASON_NEXT_ERA",
+            Self::Left => "STANDING_REASON_LEFT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "STANDING_REASON_UNSPECIFIED" => Some(Self::Unspecified),
+            "STANDING_REASON_RECORDS_PER_MINUTE" => Some(Self::RecordsPerMinute),
+            "STANDING_REASON_BYTES_PER_DAY" => Some(Self::BytesPerDay),
+            "STANDING_REASON_ORDERED" => Some(Self::Ordered),
+            "STANDING_REASON_PERSONAL_DATA" => Some(Self::PersonalData),
+            "STANDING_REASON_ABUSE" => Some(Self::Abuse),
+            "STANDING_REASON_TWO_HISTORIES" => Some(Self::TwoHistories),
+            "STANDING_REASON_NEXT_ERA" => Some(Self::NextEra),
+            "STANDING_REASON_LEFT" => Some(Self::Left),
+            _ => None,
+        }
+    }
+}

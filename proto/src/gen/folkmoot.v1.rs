@@ -443,7 +443,7 @@ pub struct ExchangeResponse {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Frame {
     /// Which step.
-    #[prost(oneof = "frame::Step", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "frame::Step", tags = "1, 2, 3, 4, 5, 6, 10")]
     pub step: ::core::option::Option<frame::Step>,
 }
 /// Nested message and enum types in `Frame`.
@@ -469,6 +469,9 @@ pub mod frame {
         /// What the speaker will not take, and why.
         #[prost(message, tag = "6")]
         Refusal(super::Refusal),
+        /// How the speaker treats a log.
+        #[prost(message, tag = "10")]
+        Status(super::LogStatus),
     }
 }
 /// Who speaks, and the limits to keep.
@@ -652,6 +655,25 @@ pub struct Refusal {
     /// A sentence for a person.
     #[prost(string, tag = "3")]
     pub detail: ::prost::alloc::string::String,
+}
+/// How the speaker treats a log: what its status record in its own log says, told where it is felt.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LogStatus {
+    /// The log.
+    #[prost(message, optional, tag = "1")]
+    pub log: ::core::option::Option<LogName>,
+    /// How it is treated.
+    #[prost(enumeration = "super::types::v1::Standing", tag = "2")]
+    pub standing: i32,
+    /// Why; unspecified beside STANDING_OK.
+    #[prost(enumeration = "super::types::v1::StandingReason", tag = "3")]
+    pub reason: i32,
+    /// Since when (milliseconds since 1970, UTC).
+    #[prost(uint64, tag = "4")]
+    pub since: u64,
+    /// When time alone lifts it, as far as that is known; only beside a quota.
+    #[prost(uint64, optional, tag = "5")]
+    pub until: ::core::option::Option<u64>,
 }
 /// The name of a log.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

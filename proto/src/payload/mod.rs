@@ -13,11 +13,13 @@ pub mod affiliation;
 pub mod covenant;
 pub mod erasure;
 mod error;
+pub mod index;
 pub mod opportunity;
 pub mod poll;
 pub mod pool;
 pub mod receipt;
 mod shapes;
+pub mod status;
 pub mod words;
 
 pub use error::{Fault, PayloadError};
@@ -62,6 +64,8 @@ fn parse(kind: Known, bytes: &[u8]) -> Result<Payload, PayloadError> {
         Known::Affiliation => Payload::Affiliation(affiliation::parse(message(bytes)?)?),
         Known::Erase => Payload::Erase(erasure::parse_erase(message(bytes)?)?),
         Known::Erased => Payload::Erased(erasure::parse_erased(message(bytes)?)?),
+        Known::Index => Payload::Index(index::parse(message(bytes)?)?),
+        Known::Status => Payload::Status(status::parse(message(bytes)?)?),
     })
 }
 
@@ -89,5 +93,7 @@ pub fn encode(payload: &Payload) -> Vec<u8> {
         Payload::Affiliation(affiliation) => affiliation::render(affiliation).encode_to_vec(),
         Payload::Erase(erase) => erasure::render_erase(erase).encode_to_vec(),
         Payload::Erased(erased) => erasure::render_erased(erased).encode_to_vec(),
+        Payload::Index(index) => index::render(index).encode_to_vec(),
+        Payload::Status(status) => status::render(status).encode_to_vec(),
     }
 }

@@ -2,18 +2,20 @@
 
 use proptest::{collection::btree_set, collection::vec, option, prelude::*, sample::select};
 use record::{
-    CommunityId, Money, Payload, RecordId, RegionId, UnixMillis,
+    CommunityId, LogName, Money, Payload, RecordId, RegionId, UnixMillis,
     canonical_text::canonical,
     money::Currency,
     org::OrgId,
     payload::{
         Affiliation, CovenantAction, Erase, Erased, ForkEvidence, Notice, OpportunityAction,
-        PledgeAction, PollAction, PoolAction, Receipt, ResultAction, Roll, TallyAction, Text,
+        PledgeAction, PollAction, PoolAction, Receipt, ResultAction, Roll, Status, TallyAction,
+        Text,
         covenant::{
             Commitment, CovenantType, Domain, Level, Minute, Party, PartyRole, Power, Proposal,
             Signature,
         },
         erasure::{Asker, Ground},
+        index::{Index, IndexEntry},
         opportunity::{Publication, Release, Source, Stage},
         poll::{
             CommunitySum, Constituency, Counts, DecidingSum, Declaration, Method, Mode, Outcome,
@@ -21,6 +23,7 @@ use record::{
         },
         pool::{LockRule, PoolOpening},
         receipt::HeldHead,
+        status::{Lift, Reason, Standing},
         words::{Language, TextHash, Wording},
     },
     place::{GssCode, Place},
@@ -50,6 +53,8 @@ pub(crate) fn payload() -> impl Strategy<Value = Payload> {
         record_ids()
             .prop_filter("at least one", |ids| !ids.is_empty())
             .prop_map(|erasures| Payload::Erased(Erased { erasures })),
+        index().prop_map(Payload::Index),
+        status().prop_map(Payload::Status),
     ]
 }
 
@@ -396,6 +401,34 @@ fn receipt() -> impl Strategy<Value = Receipt> {
         };
         Receipt { received_at, heads: heads.into_iter().map(head).collect() }
     })
+}
+
+fn index() -> impl Strategy<Value = Index> {
+    let place = (any::<[u8; 32]>(), any::<u32>());
+    let shown = (any::<(u64, [u8; 32])>(), select(Standing::ALL.to_vec()));
+    let entries = proptest::collection::btree_map(place, shown, 1..5);
+    (any::<[u8; 32]>(), any::<u64>(), any::<u32>(), entries).prop_map(
+        |(root, n_entries, n_to_follow, entries)| {
+            let entry = |((community, era), ((size, root), standing))| IndexEntry {
+                log: LogName { community: CommunityId::from_bytes(community), era },
+                size,
+                root: Hash::from_bytes(root),
+                standing,
+            };
+            let changes = entries.into_iter().map(entry).collect();
+            Index { root: Hash::from_bytes(root), n_entries, n_to_follow, changes }
+        },
+    )
+}
+
+fn status() -> impl Strategy<Value = Status> {
+    let reason = option::of(select(Reason::ALL.to_vec()));
+    (community(), any::<u32>(), instant(), reason, option::of(instant())).prop_map(
+        |(community, era, since, reason, until)| {
+            let until = until.filter(|_| reason.map(Reason::lift) == Some(Lift::Time));
+            Status { log: LogName { community, era }, since, reason, until }
+        },
+    )
 }
 
 fn evidence() -> impl Strategy<Value = ForkEvidence> {

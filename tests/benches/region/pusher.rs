@@ -34,6 +34,7 @@ pub async fn push(author: &Author, address: SocketAddr) -> Result<()> {
             Step::Want(want) => pusher.serve(&want).await?,
             Step::Ack(ack) if ack.size == author.size() => return Ok(()),
             Step::Refusal(refusal) => bail!("{}: {}", refusal.reason, refusal.detail),
+            Step::Status(status) => bail!("the coordinator throttles the benchmark: {status:?}"),
             Step::Hello(_) | Step::Heads(_) | Step::Ack(_) | Step::Batch(_) => {}
         }
     }

@@ -12,7 +12,7 @@ use record::{
     CommunityId,
     limits::MAX_GRPC_MESSAGE_BYTES,
     name::Name,
-    region::{Charter, Roster},
+    region::{Charter, Quota, Roster, Rules},
 };
 use runtime::{clock::SystemClock, stop::StopSignal};
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -26,7 +26,10 @@ pub fn charter(founders: &[CommunityId], coordinator: Seat) -> Result<CharterFil
     let mut founders = founders.to_vec();
     founders.sort_unstable();
     let name = Name::parse("Bench")?;
-    let roster = Roster::new(founders.clone(), vec![coordinator.id], 1)?;
+    // A million records of one log come at once: this region's rules allow that.
+    let quota = Quota { records_per_minute: u32::MAX, bytes_per_day: u64::MAX };
+    let rules = Rules { quota, ..Rules::default() };
+    let roster = Roster::new(founders.clone(), vec![coordinator.id], 1)?.with_rules(rules)?;
     let charter = Charter::new(author::network(), name, roster);
     let founders = founders.into_iter().map(|id| Seat { id, address: None }).collect();
     Ok(CharterFile {

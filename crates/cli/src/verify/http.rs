@@ -9,6 +9,7 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
+use record::LogName;
 use runtime::exit::Exit;
 use tonic::{body::Body, transport::Channel};
 use transport::DialError;
@@ -50,6 +51,16 @@ impl Http {
     /// Pages below this `https://` address, to whose server the channel leads.
     pub(super) fn pinned(root: String, channel: Channel) -> Self {
         Self { line: Line::Pinned(channel), root }
+    }
+
+    /// The pages of another log at the same server.
+    pub(super) fn sibling(&self, log: LogName) -> Self {
+        let site = self.root.rsplit_once("/log/").map_or(self.root.as_str(), |(site, _)| site);
+        let line = match &self.line {
+            Line::Plain(client) => Line::Plain(client.clone()),
+            Line::Pinned(channel) => Line::Pinned(channel.clone()),
+        };
+        Self { line, root: format!("{site}/log/{log}") }
     }
 
     /// The address of the pages.

@@ -70,6 +70,33 @@ fn refused(reason: &'static str, detail: String) -> Failure {
     Failure::does_not_hold(reason, detail)
 }
 
+/// What a reader does with the records on the way.
+#[derive(Default)]
+pub(super) struct Wanted<'v> {
+    /// Is shown every record, in order, before the log as a whole has been verified.
+    pub(super) visit: Option<&'v mut (dyn FnMut(&VerifiedRecord) + Send)>,
+}
+
+/// A log that was read to its end and holds.
+pub(super) struct Read {
+    pub(super) identity: Identity,
+    /// The checkpoint, as it was fetched.
+    pub(super) note: Note,
+    pub(super) size: u64,
+}
+
+/// Reads and verifies every record, payload and tile of a log.
+pub(super) async fn read(
+    source: &Source,
+    name: Option<LogName>,
+    trust: &Trust,
+    wanted: Wanted<'_>,
+    console: &Console,
+) -> Result<Read, Failure> {
+    let (identity, note, report) = walk(source, name, trust, wanted, console).await?;
+    Ok(Read { identity, note, size: report.records })
+}
+
 /// Verifies every record, payload and tile of a log.
 pub(super) async fn verify(
     source: &Source,
@@ -77,6 +104,16 @@ pub(super) async fn verify(
     trust: &Trust,
     console: &Console,
 ) -> Result<LogReport, Failure> {
+    Ok(walk(source, name, trust, Wanted::default(), console).await?.2)
+}
+
+async fn walk(
+    source: &Source,
+    name: Option<LogName>,
+    trust: &Trust,
+    wanted: Wanted<'_>,
+    console: &Console,
+) -> Result<(Identity, Note, LogReport), Failure> {
     let (identity, anchors) = read_identity(source, name, trust).await?;
     let note = source.page("checkpoint", MAX_NOTE_BYTES).await?;
     let malformed = |error: &dyn std::fmt::Display| {
@@ -86,13 +123,13 @@ pub(super) async fn verify(
     let text = Checkpoint::parse_text(note.text()).map_err(|error| malformed(&error))?;
     let era = name.map_or_else(|| era_of(&text), |it| it.era);
     let key = identity::head_key(&identity, era, &note);
-    let (checkpoint, head) = trust.judge(note, &key)?;
+    let (checkpoint, head) = trust.judge(note.clone(), &key)?;
     let anchors = anchors_of(&identity, era, anchors);
     check_size(&checkpoint, &anchors)?;
 
     let place =
         LogPlace { network: identity.network().clone(), community: identity.community(), era };
-    let mut walk = Walk::new(source, &place, &checkpoint, anchors);
+    let mut walk = Walk::new(source, &place, &checkpoint, (anchors, wanted));
     let mut told = Instant::now();
     while walk.n_done() < checkpoint.size {
         walk.next_bundle().await?;
@@ -102,7 +139,7 @@ pub(super) async fn verify(
         }
     }
     let counts = walk.finish(&identity).await?;
-    Ok(LogReport {
+    let report = LogReport {
         who: identity::who(&identity, trust),
         era,
         records: checkpoint.size,
@@ -111,7 +148,8 @@ pub(super) async fn verify(
         erased: counts.erased,
         tiles: counts.tiles,
         checkpoint: head,
-    })
+    };
+    Ok((identity, note, report))
 }
 
 /// A size and root that the log must have had.
@@ -191,7 +229,7 @@ struct Counts {
 }
 
 /// Goes through a log from its first record to its last.
-struct Walk<'a> {
+struct Walk<'a, 'v> {
     source: &'a Source,
     place: &'a LogPlace,
     checkpoint: &'a Checkpoint,
@@ -199,17 +237,18 @@ struct Walk<'a> {
     frontier: Frontier,
     tiles: Tiles,
     counts: Counts,
+    wanted: Wanted<'v>,
 }
 
-impl<'a> Walk<'a> {
+impl<'a, 'v> Walk<'a, 'v> {
     fn new(
         source: &'a Source,
         place: &'a LogPlace,
         checkpoint: &'a Checkpoint,
-        anchors: Vec<Anchor>,
+        (anchors, wanted): (Vec<Anchor>, Wanted<'v>),
     ) -> Self {
         let (frontier, tiles, counts) = (Frontier::new(), Tiles::default(), Counts::default());
-        Self { source, place, checkpoint, anchors, frontier, tiles, counts }
+        Self { source, place, checkpoint, anchors, frontier, tiles, counts, wanted }
     }
 
     fn n_done(&self) -> u64 {
@@ -260,6 +299,9 @@ impl<'a> Walk<'a> {
             self.compare_tile(tile).await?;
         }
         self.check_anchors()?;
+        if let Some(visit) = &mut self.wanted.visit {
+            visit(&record);
+        }
         self.count(record, is_erased);
         Ok(())
     }

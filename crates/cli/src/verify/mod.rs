@@ -10,6 +10,7 @@
 //! What is proved is what a community *signed*. That the community is the one meant, a person sees by comparing its id;
 //! that it shows everybody the same log, a policy of witnesses shows.
 
+pub mod audit;
 mod http;
 mod identity;
 mod log;

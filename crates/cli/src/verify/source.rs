@@ -7,6 +7,7 @@ use std::{
     sync::Arc,
 };
 
+use record::LogName;
 use runtime::exit::Exit;
 
 use super::http::{Http, too_large};
@@ -41,6 +42,17 @@ impl Source {
     /// The pages of a server.
     pub(super) fn http(http: Http) -> Self {
         Self::Http(Arc::new(http))
+    }
+
+    /// The pages of another log at the same place.
+    pub(super) fn sibling(&self, log: LogName) -> Self {
+        match self {
+            Self::Http(http) => Self::Http(Arc::new(http.sibling(log))),
+            Self::Folder(path) => {
+                let logs = path.ancestors().nth(2).unwrap_or(path);
+                Self::Folder(logs.join(log.to_string()))
+            }
+        }
     }
 
     /// Where that is, for a person.

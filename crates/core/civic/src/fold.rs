@@ -132,7 +132,9 @@ fn open<'a>(
         | Payload::RegionEpoch(_)
         | Payload::Affiliation(_)
         | Payload::Erase(_)
-        | Payload::Erased(_) => return None,
+        | Payload::Erased(_)
+        | Payload::Index(_)
+        | Payload::Status(_) => return None,
     })
 }
 

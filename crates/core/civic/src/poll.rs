@@ -105,7 +105,9 @@ impl<'a> Poll<'a> {
             | Payload::RegionEpoch(_)
             | Payload::Affiliation(_)
             | Payload::Erase(_)
-            | Payload::Erased(_) => {
+            | Payload::Erased(_)
+            | Payload::Index(_)
+            | Payload::Status(_) => {
                 Err(crate::Refusal::OtherKind { kind: record.payload.kind().package() })
             }
         }
@@ -336,7 +338,9 @@ impl<'a> Life<'a> for Poll<'a> {
             | Payload::RegionEpoch(_)
             | Payload::Affiliation(_)
             | Payload::Erase(_)
-            | Payload::Erased(_) => 2,
+            | Payload::Erased(_)
+            | Payload::Index(_)
+            | Payload::Status(_) => 2,
         };
         let mut in_turn: Vec<(usize, &CaseRecord)> = records.iter().copied().enumerate().collect();
         in_turn.sort_by_key(|(place, record)| {

@@ -116,7 +116,9 @@ impl<'a> Pool<'a> {
             | Payload::RegionEpoch(_)
             | Payload::Affiliation(_)
             | Payload::Erase(_)
-            | Payload::Erased(_) => {
+            | Payload::Erased(_)
+            | Payload::Index(_)
+            | Payload::Status(_) => {
                 Err(crate::Refusal::OtherKind { kind: record.payload.kind().package() })
             }
         }

@@ -99,6 +99,8 @@ pub enum Known {
     Affiliation,
     Erase,
     Erased,
+    Index,
+    Status,
 }
 
 impl Known {
@@ -122,6 +124,8 @@ impl Known {
         Self::Affiliation,
         Self::Erase,
         Self::Erased,
+        Self::Index,
+        Self::Status,
     ];
 
     /// The protobuf package of the payload, which is the kind's name in headers.
@@ -146,6 +150,8 @@ impl Known {
             Self::Affiliation => "folkmoot.record.affiliation.v1",
             Self::Erase => "folkmoot.record.erase.v1",
             Self::Erased => "folkmoot.record.erased.v1",
+            Self::Index => "folkmoot.record.index.v1",
+            Self::Status => "folkmoot.record.status.v1",
         }
     }
 
@@ -169,7 +175,9 @@ impl Known {
             | Self::RegionEpoch
             | Self::Affiliation
             | Self::Erase
-            | Self::Erased => Durability::Decisive,
+            | Self::Erased
+            | Self::Index
+            | Self::Status => Durability::Decisive,
         }
     }
 }

@@ -20,6 +20,7 @@ pub mod commitment;
 pub mod header;
 pub mod identity;
 pub mod ids;
+pub mod index;
 pub mod kind;
 pub mod limits;
 pub mod money;

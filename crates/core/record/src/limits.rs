@@ -5,8 +5,9 @@
 
 use crate::{
     identity::{MAX_BUNDLE_BYTES, MAX_BUNDLE_RECORDS, MAX_OFFICERS},
+    index::MAX_INDEX_ENTRIES,
     name::MAX_NAME_BYTES,
-    payload::{affiliation::MAX_ADDRESSES, pool::MAX_UNIT_BYTES},
+    payload::{affiliation::MAX_ADDRESSES, index::MAX_INDEX_CHANGES, pool::MAX_UNIT_BYTES},
     region::{MAX_CERTIFICATE_BYTES, MAX_MEMBERS, MAX_SEATS},
 };
 
@@ -189,6 +190,20 @@ pub const TABLE: &[Limit] = &[
         MAX_ADDRESSES as u64,
         "addresses",
         "a name, two numbers of each family, and as many of the mesh",
+        400,
+    ),
+    limit(
+        "index.too_many_changes",
+        MAX_INDEX_CHANGES as u64,
+        "logs",
+        "256 KiB of payload at 92 bytes each; further changes take another record",
+        400,
+    ),
+    limit(
+        "index.too_many_entries",
+        MAX_INDEX_ENTRIES as u64,
+        "logs",
+        "as many as a stream carries",
         400,
     ),
     limit(

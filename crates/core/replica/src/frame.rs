@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use record::{RecordId, verified::Content};
+use record::{RecordId, payload::Status, verified::Content};
 use tlog::Hash;
 
 pub use record::LogName;
@@ -20,6 +20,8 @@ pub enum Frame {
     Ack(Ack),
     /// What the speaker does not take, or does not give.
     Refusal(Refusal),
+    /// How the speaker treats a log.
+    Status(Status),
 }
 
 /// The newest head of one log.

@@ -22,6 +22,8 @@
 //! | [`exchange`] | the state machine |
 //! | [`fault`] | every reason for a refusal |
 //! | [`limits`] | every limit, with its arithmetic |
+//! | [`quota`] | who has to wait |
+//! | [`silence`] | a coordinator that does not do what it owes |
 //!
 //! Not here: the encoding of frames (`proto`), storage, when to dial whom (`peer`), what a record
 //! means (`civic`), and whether a cosignature that came back verifies: its cosigner's key is known to
@@ -34,6 +36,8 @@ pub mod fault;
 pub mod frame;
 pub mod head;
 pub mod limits;
+pub mod quota;
+pub mod silence;
 
 pub use batch::{BatchPlace, VerifiedBatch, verify_batch};
 pub use evidence::fork_evidence;

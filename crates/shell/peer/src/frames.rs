@@ -3,6 +3,7 @@
 use std::{borrow::Cow, sync::Arc};
 
 use proto::{
+    payload::{PayloadError, status},
     replication::{LengthError, community_from, hashes_from},
     v1::{self, frame::Step},
 };
@@ -21,6 +22,9 @@ pub enum FrameError {
     /// An id or hash of the wrong length.
     #[error(transparent)]
     Length(#[from] LengthError),
+    /// A status that contradicts itself.
+    #[error(transparent)]
+    Status(#[from] PayloadError),
 }
 
 /// What a frame says; a Hello is not expected any more.
@@ -46,6 +50,7 @@ pub fn parse_frame(frame: v1::Frame) -> Result<Frame, FrameError> {
             let log = log.map(|it| parse_log(&it.community, it.era)).transpose()?;
             Frame::Refusal(Refusal { log, reason: Cow::Owned(reason), detail })
         }
+        Step::Status(told) => Frame::Status(status::parse_frame(told)?),
     })
 }
 
@@ -113,6 +118,7 @@ pub fn render_frame(frame: Frame) -> v1::Frame {
             reason: reason.into_owned(),
             detail,
         }),
+        Frame::Status(told) => Step::Status(status::render_frame(&told)),
     };
     v1::Frame { step: Some(step) }
 }
@@ -154,6 +160,11 @@ fn render_record(record: RawRecord) -> v1::RawRecord {
 
 #[cfg(test)]
 mod tests {
+    use record::{
+        UnixMillis,
+        payload::status::{Reason, Status},
+    };
+
     use super::*;
 
     #[test]
@@ -178,6 +189,12 @@ mod tests {
             }),
             Frame::Ack(Ack { log, size: 7, cosignatures: vec!["— a b\n".to_owned()] }),
             Frame::Refusal(Refusal { log: None, reason: "x.y".into(), detail: "z".to_owned() }),
+            Frame::Status(Status {
+                log,
+                since: UnixMillis(5),
+                reason: Some(Reason::RecordsPerMinute),
+                until: Some(UnixMillis(6)),
+            }),
         ];
         for frame in frames {
             assert_eq!(parse_frame(render_frame(frame.clone())), Ok(frame));

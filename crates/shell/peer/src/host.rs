@@ -264,6 +264,8 @@ impl Host {
             Ok::<(), std::convert::Infallible>(())
         });
         self.tasks.spawn("clock", until(stop.clone(), self.peer.clone().keep_time()));
+        self.tasks.spawn("quotas", until(stop.clone(), self.peer.clone().keep_quotas()));
+        self.tasks.spawn("silence", until(stop.clone(), self.peer.clone().watch_silence()));
         let (store, health) = (self.peer.store().clone(), self.health.clone());
         self.tasks.spawn("disk", until(stop.clone(), disk::follow(store, health)));
         let upkeep = self.metrics.clone().upkeep(stop.clone());

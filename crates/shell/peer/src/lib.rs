@@ -27,9 +27,11 @@ pub mod neighbours;
 pub mod offline;
 pub mod own;
 pub mod pages;
+pub mod quotas;
 pub mod recover;
 pub mod region;
 pub mod services;
+pub mod silence;
 pub mod stream;
 
 mod peer;

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use record::{CommunityId, RegionId};
+use record::{CommunityId, RegionId, UnixMillis, payload::Status};
 
 /// The stream to one community, as last seen.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
@@ -23,10 +23,53 @@ pub struct LinkState {
     /// Its region when the stream began, where its charter is that of another region than ours. Neither side's register
     /// holds a case of the other's region.
     pub other_region: Option<RegionId>,
+    /// How it treats our own log, if it said so; `None` where that is as any other.
+    pub standing: Option<ToldStanding>,
+    /// What it owes us and does not give, since when.
+    pub silence: Option<ToldSilence>,
     /// What it refused last, in its words.
     pub last_refusal: Option<String>,
     /// Why the last attempt to connect failed.
     pub last_error: Option<String>,
+}
+
+/// How a coordinator says that it treats our log.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct ToldStanding {
+    /// `throttled`, `withheld`, `forked`, `moved` or `gone`.
+    pub standing: &'static str,
+    /// The stable reason.
+    pub reason: &'static str,
+    /// Since when.
+    pub since: UnixMillis,
+    /// When time alone lifts it, as far as that is known.
+    pub until: Option<UnixMillis>,
+    /// The reason and what lifts it, for a person.
+    pub detail: &'static str,
+}
+
+impl ToldStanding {
+    /// What there is to say of a status; `None` where all is well.
+    #[must_use]
+    pub fn of(status: &Status) -> Option<Self> {
+        let reason = status.reason?;
+        Some(Self {
+            standing: reason.standing().token(),
+            reason: reason.token(),
+            since: status.since,
+            until: status.until,
+            detail: reason.sentence(),
+        })
+    }
+}
+
+/// What a coordinator owes and does not give.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct ToldSilence {
+    /// `silence.no_ack` or `silence.no_index`.
+    pub reason: &'static str,
+    /// Since when it owes that.
+    pub since: UnixMillis,
 }
 
 pub use record::limits::MAX_STREAMS;

@@ -25,6 +25,7 @@ use crate::{
     folder::{DataFolder, FolderError, Keys, fresh_seed},
     links::Links,
     own::Own,
+    quotas::Quotas,
 };
 
 /// Why a process cannot take up its place.
@@ -89,6 +90,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     role: Role,
     links: Links,
+    quotas: Quotas,
     /// The filings behind every epoch, proved, with the hash of the newest.
     certified: Certified,
     identities: Mutex<BTreeMap<LogName, Arc<LogIdentity>>>,
@@ -132,6 +134,7 @@ impl Peer {
                 clock,
                 role,
                 links: Links::default(),
+                quotas: Quotas::default(),
                 certified: Mutex::default(),
                 identities: Mutex::default(),
                 ending: StopSignal::new(),
@@ -190,6 +193,11 @@ impl Peer {
     #[must_use]
     pub fn links(&self) -> &Links {
         &self.shared.links
+    }
+
+    /// Who has to wait, at a coordinator.
+    pub(crate) fn quotas(&self) -> &Quotas {
+        &self.shared.quotas
     }
 
     /// Ends every replication stream, so that a stop need not wait for them.

@@ -272,12 +272,10 @@ impl Recoverer<'_> {
     async fn open(&self, ended: LogName, seeds: &KeySeeds) -> Result<Store, RecoverError> {
         let community = ended.community;
         let era = ended.era.checked_add(1).ok_or(RecoverError::NoEra)?;
-        let certified = self.charter.certified.as_ref().map(|it| &it.newest().roster);
-        let roster = certified.unwrap_or(self.charter.charter.roster());
-        let role = if roster.is_coordinator(&community) { Role::Coordinator } else { Role::Node };
         let own = LogName { community, era };
         let clock = Arc::clone(&self.clock);
-        let config = store_config(self.charter, own, &seeds.keys(), role, clock);
+        // A coordinator, too, acknowledges nothing before its new era is begun.
+        let config = store_config(self.charter, own, &seeds.keys(), Role::Node, clock);
         Ok(Store::open(&self.folder.log_file(), config).await?)
     }
 

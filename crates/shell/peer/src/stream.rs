@@ -9,14 +9,17 @@
 //!
 //! Both sides keep reading while they wait to send, so that two full queues never wait for each other.
 
+mod end;
+
 use std::{collections::VecDeque, sync::Arc};
 
 use proto::v1;
 use record::{
     CommunityId, LogName, RegionId, VerifiedRecord,
     limits::{MAX_BATCH_BYTES, MAX_BATCH_RECORDS},
+    payload::Status as LogStatus,
 };
-use replica::{Ack, Exchange, Frame, HeldLog, Input, Output, RawRecord};
+use replica::{Ack, Exchange, Frame, HeldLog, Input, Output, RawRecord, quota::Charge};
 use store::{Accepted, BatchLimits, Incoming, StoreError};
 use tokio::{
     sync::{broadcast, mpsc},
@@ -26,10 +29,13 @@ use tokio_stream::{Stream, StreamExt as _};
 use tonic::Status;
 
 use crate::{
-    frames::{FrameError, parse_frame, render_frame},
+    frames::{parse_frame, render_frame},
     hello::Remote,
-    peer::{Peer, PeerError},
+    links::ToldStanding,
+    peer::Peer,
 };
+
+pub use end::StreamEnd;
 
 /// A loaded batch is put into the queue only while it holds fewer frames than this.
 const SHORT_QUEUE: usize = 4;
@@ -38,65 +44,6 @@ const MAX_QUEUE: usize = 4 * 1024;
 
 /// Acks of one stream whose cosignatures are being kept at one time.
 const MAX_KEEPING: usize = 16;
-
-/// Why a stream ended.
-#[derive(Debug, thiserror::Error)]
-pub enum StreamEnd {
-    /// The other side ended it.
-    #[error("the other side ended the stream")]
-    Finished,
-    /// The connection failed.
-    #[error("the connection failed: {}", .0.message())]
-    Connection(Status),
-    /// The other side sent what cannot be read.
-    #[error(transparent)]
-    Frame(#[from] FrameError),
-    /// The rules of the exchange ended it.
-    #[error("{detail}")]
-    Closed {
-        /// The stable reason.
-        reason: &'static str,
-        /// A sentence for a person.
-        detail: String,
-    },
-    /// The other side sends and never reads.
-    #[error("the other side does not read what it asked for")]
-    NotReading,
-    /// The region has another epoch: who is admitted may have changed.
-    #[error("the region has changed; the stream begins anew")]
-    RegionChanged,
-    /// This process is stopping.
-    #[error("this side is stopping")]
-    Stopping,
-    /// Something here failed.
-    #[error(transparent)]
-    Here(#[from] PeerError),
-}
-
-impl From<StoreError> for StreamEnd {
-    fn from(error: StoreError) -> Self {
-        Self::Here(error.into())
-    }
-}
-
-impl StreamEnd {
-    /// How a server ends the call.
-    #[must_use]
-    pub fn status(&self) -> Status {
-        match self {
-            Self::Finished => Status::ok(""),
-            Self::Connection(status) => status.clone(),
-            Self::Frame(error) => Status::invalid_argument(error.to_string()),
-            Self::Closed { reason, detail } => {
-                Status::failed_precondition(format!("{reason}: {detail}"))
-            }
-            Self::NotReading => Status::resource_exhausted(self.to_string()),
-            Self::Stopping | Self::RegionChanged => Status::unavailable(self.to_string()),
-            // What failed here is ours to know.
-            Self::Here(_) => Status::unavailable("this side cannot go on; try again later"),
-        }
-    }
-}
 
 /// Runs a stream to its end. The Hellos have been exchanged.
 ///
@@ -116,6 +63,7 @@ pub async fn run(
     let mut grown = peer.grown();
     let mut region = peer.store().region();
     region.mark_unchanged();
+    let mut treated = peer.quotas().listen();
     let admitted = peer.admitted();
     let held = peer.held_logs().await?;
     let (exchange, first) = Exchange::new(peer.exchange_config(), held);
@@ -130,8 +78,10 @@ pub async fn run(
         loaded: VecDeque::new(),
         told_of_dates: false,
         keeping: JoinSet::new(),
+        kept_slot: None,
     };
     stream.carry_out(first).await?;
+    stream.tell_throttled().await?;
     loop {
         let has_frames = !stream.queue.is_empty();
         tokio::select! {
@@ -149,6 +99,11 @@ pub async fn run(
             }
             Some(answer) = answered.recv() => stream.on_answer(answer).await?,
             growth = grown.recv() => stream.on_growth(growth).await?,
+            status = treated.recv() => match status {
+                Ok(status) => stream.handle(Input::Treated(status)).await?,
+                // What was missed was a pause or its end; the stream begins anew with what holds now.
+                Err(_missed) => return Err(StreamEnd::Missed),
+            },
             frame = frames.next() => match frame {
                 Some(Ok(frame)) => stream.handle(Input::Frame(parse_frame(frame)?)).await?,
                 Some(Err(status)) => return Err(StreamEnd::Connection(status)),
@@ -202,12 +157,22 @@ struct ReplicationStream<'a> {
     told_of_dates: bool,
     /// Cosignatures on their way into the store.
     keeping: JoinSet<()>,
+    /// The ten seconds of which an ack of our own log has been kept.
+    kept_slot: Option<u64>,
 }
 
 impl ReplicationStream<'_> {
     async fn handle(&mut self, input: Input) -> Result<(), StreamEnd> {
         let outputs = self.exchange.handle(input);
         self.carry_out(outputs).await
+    }
+
+    /// Tells the other side of every log that has to wait.
+    async fn tell_throttled(&mut self) -> Result<(), StreamEnd> {
+        for status in self.peer.quotas().throttled() {
+            self.handle(Input::Treated(status)).await?;
+        }
+        Ok(())
     }
 
     async fn on_answer(&mut self, answer: Input) -> Result<(), StreamEnd> {
@@ -262,6 +227,7 @@ impl ReplicationStream<'_> {
                     let told = format!("{reason}: {detail}");
                     self.peer.links().update(community, |link| link.last_refusal = Some(told));
                 }
+                Output::Told(status) => self.on_told(&status),
                 Output::Close { reason, detail } => {
                     return Err(StreamEnd::Closed { reason, detail });
                 }
@@ -302,11 +268,28 @@ impl ReplicationStream<'_> {
                 | Output::KeptHead { .. }
                 | Output::Acked { .. }
                 | Output::Refused(_)
+                | Output::Told(_)
                 | Output::Close { .. } => return,
             };
             // A stream that has ended needs no answer.
             let _ = answers.send(answer);
         });
+    }
+
+    /// The other side says how it treats a log; of ours, that is noted.
+    fn on_told(&self, status: &LogStatus) {
+        if status.log != self.peer.own_log() {
+            return;
+        }
+        let (community, told) = (self.remote.community, ToldStanding::of(status));
+        let mut is_news = false;
+        self.peer.links().update(community, |link| {
+            is_news = link.standing != told;
+            link.standing.clone_from(&told);
+        });
+        if let Some(ToldStanding { standing, reason, detail, .. }) = told.filter(|_| is_news) {
+            tracing::warn!(%community, standing, reason, detail, "the coordinator treats our log otherwise than before");
+        }
     }
 
     /// Says once for each stream that records are dated ahead of our clock. They count as any other: order and deadlines
@@ -345,6 +328,9 @@ impl ReplicationStream<'_> {
         let completes = batch.completes_checkpoint();
         let replica::Store { log, start, records, frontier, checkpoint, identity, .. } = batch;
         self.note_dates(log, &records);
+        let end = frontier.size();
+        let n_bytes = records.iter().map(weight).sum();
+        self.peer.charge(Charge { log, start, end, n_bytes }).await?;
         let incoming = Incoming {
             log,
             start,
@@ -371,6 +357,17 @@ impl ReplicationStream<'_> {
         Ok(())
     }
 
+    /// Whether an ack is kept though our log has grown since: one in ten seconds is, so that a log that never rests is
+    /// acknowledged, too. Its root must be found first, which costs more than the newest's.
+    fn keeps_old(&mut self, ack: &Ack) -> bool {
+        let slot = self.peer.clock().now_millis() / store::ACK_SLOT_MILLIS;
+        let is_due = ack.log == self.peer.own_log() && self.kept_slot != Some(slot);
+        if is_due && !ack.cosignatures.is_empty() {
+            self.kept_slot = Some(slot);
+        }
+        is_due
+    }
+
     /// The other side holds a log of ours: notes how far, and keeps its cosignature once that verifies.
     /// Records go on meanwhile: they do not wait for a cosignature.
     async fn on_acked(&mut self, ack: Ack) {
@@ -382,28 +379,38 @@ impl ReplicationStream<'_> {
             self.keeping.join_next().await;
         }
         let (peer, mirror_key) = (self.peer.clone(), self.remote.mirror_key.clone());
+        let keeps_old = self.keeps_old(&ack);
         self.keeping.spawn(async move {
-            if let Err(error) = keep_cosignatures(peer, (community, mirror_key), ack).await {
+            let by = (community, mirror_key);
+            if let Err(error) = keep_cosignatures(peer, by, ack, keeps_old).await {
                 tracing::warn!(%community, %error, "cosignatures were not kept; the next ack brings newer ones");
             }
         });
     }
 }
 
-/// Keeps the cosignatures of an ack that are this peer's own, on the checkpoint of that size.
+/// Keeps the cosignatures of an ack that are this peer's own, on the checkpoint of that size; of one that is not the
+/// newest any more, if that is asked for.
 async fn keep_cosignatures(
     peer: Peer,
     (community, mirror_key): (CommunityId, tlog::VerifierKey),
     Ack { log, size, cosignatures }: Ack,
+    keeps_old: bool,
 ) -> Result<(), StoreError> {
+    if cosignatures.is_empty() {
+        return Ok(());
+    }
     let row = peer.store().log(log).await?;
     let newest = row.and_then(|it| it.checkpoint).filter(|(held, _)| *held == size);
-    let Some(note) = newest.and_then(|(_, note)| tlog::Note::parse(&note).ok()) else {
-        return Ok(());
+    let text = match newest.and_then(|(_, note)| tlog::Note::parse(&note).ok()) {
+        Some(note) => Some(note.text().to_owned()),
+        None if keeps_old => peer.store().checkpoint_text(log, size).await?,
+        None => None,
     };
+    let Some(text) = text else { return Ok(()) };
     let verifies = |line: &String| {
         tlog::NoteSignature::parse_line(line)
-            .is_ok_and(|line| tlog::verify_cosignature(note.text(), &line, &mirror_key).is_ok())
+            .is_ok_and(|line| tlog::verify_cosignature(&text, &line, &mirror_key).is_ok())
     };
     let (good, bad): (Vec<_>, Vec<_>) = cosignatures.into_iter().partition(verifies);
     if !bad.is_empty() {
@@ -417,6 +424,12 @@ async fn keep_cosignatures(
         peer.links().update(community, |link| link.cosigned_size = link.cosigned_size.max(size));
     }
     Ok(())
+}
+
+/// What a record counts against a quota of bytes.
+fn weight(record: &VerifiedRecord) -> usize {
+    let content = record.content();
+    record.header_bytes().len() + content.map_or(0, |it| it.salt.0.len() + it.payload.len())
 }
 
 fn raw(record: store::StoredRecord) -> RawRecord {

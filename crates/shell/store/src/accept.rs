@@ -187,8 +187,14 @@ impl Completed {
         if is_news {
             keep_checkpoint(scope, log, size, note).await?;
         }
-        if is_newer && is_worth_a_receipt {
-            scope.group.received.insert(log, (size, root));
+        if is_newer {
+            if is_worth_a_receipt {
+                scope.group.received.insert(log, (size, root));
+            }
+            let now = scope.now;
+            if let Some(duties) = scope.duties.as_mut() {
+                duties.index.note_head(log, (size, root), is_worth_a_receipt, now);
+            }
         }
         Ok(accepted)
     }

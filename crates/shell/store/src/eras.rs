@@ -19,6 +19,7 @@ use crate::{
     accept::{self, stored_header},
     erasures,
     error::StoreError,
+    indexes,
     logs::{self, LogRow, MAX_LOG_RECORDS, place_of},
     proofs, receipts, region, register, rows,
     transaction::Value,
@@ -169,13 +170,20 @@ async fn discount(
     renote(scope, log.community).await
 }
 
-/// Notes anew what rests on the whole of a community's logs: its newest roll, its newest affiliation and its receipts.
+/// Notes anew what rests on the whole of a community's logs: its newest roll, its newest affiliation, and as a coordinator
+/// its receipts, indexes and statuses.
 ///
 /// Of receipts only those are stored that are the earliest for some record, so that without one, others that were
 /// superfluous are not.
 async fn renote(scope: &mut Scope<'_>, community: CommunityId) -> Result<(), StoreError> {
-    let values = [community.as_bytes().into()];
-    scope.tx.write("DELETE FROM receipts WHERE coordinator = ?", values).await?;
+    for sql in [
+        "DELETE FROM receipts WHERE coordinator = ?",
+        "DELETE FROM index_entries WHERE coordinator = ?",
+        "DELETE FROM indexes WHERE coordinator = ?",
+        "DELETE FROM statuses WHERE coordinator = ?",
+    ] {
+        scope.tx.write(sql, [community.as_bytes().into()]).await?;
+    }
     if scope.region.coordinators().contains(&community) {
         let sql = "INSERT OR IGNORE INTO dirty SELECT ? UNION SELECT case_no FROM cases";
         scope.tx.write(sql, [region::DIRTY.into()]).await?;
@@ -193,6 +201,10 @@ async fn renote(scope: &mut Scope<'_>, community: CommunityId) -> Result<(), Sto
     Ok(())
 }
 
+const fn rests_on_the_whole(kind: Known) -> bool {
+    matches!(kind, Known::Roll | Known::Affiliation | Known::Receipt | Known::Index | Known::Status)
+}
+
 async fn renote_run(
     scope: &mut Scope<'_>,
     row: &LogRow,
@@ -203,13 +215,12 @@ async fn renote_run(
     for stored in &scope.tx.read(sql, range).await? {
         let header: &[u8] = rows::column(stored, 1)?;
         let payload: Option<&[u8]> = rows::column(stored, 2)?;
-        let (Some(kind), Some(payload)) = (stored_header(header)?.kind.known(), payload) else {
-            continue;
-        };
-        if !matches!(kind, Known::Roll | Known::Affiliation | Known::Receipt) {
+        let header = stored_header(header)?;
+        let (Some(kind), Some(payload)) = (header.kind.known(), payload) else { continue };
+        if !rests_on_the_whole(kind) {
             continue;
         }
-        let (place, community) = (rows::column(stored, 0)?, row.name.community);
+        let (place, time, community) = (rows::column(stored, 0)?, header.time, row.name.community);
         match proto::payload::decode(kind, payload) {
             Ok(Payload::Roll(roll)) => {
                 register::note_roll(scope, place, community, &roll).await?;
@@ -218,6 +229,10 @@ async fn renote_run(
                 region::note_affiliation(scope, place, community).await?
             }
             Ok(Payload::Receipt(receipt)) => receipts::note(scope, community, &receipt).await?,
+            Ok(Payload::Index(index)) => {
+                indexes::note(scope, (place, time), community, &index).await?;
+            }
+            Ok(Payload::Status(status)) => indexes::note_status(scope, community, &status).await?,
             // A payload with something unknown in it counts for nothing.
             Ok(_) | Err(_) => {}
         }

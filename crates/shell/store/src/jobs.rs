@@ -147,7 +147,8 @@ impl Store {
         Ok(async { answered.await.unwrap_or(Err(StoreError::Closing)) })
     }
 
-    /// Adds cosignature lines to the newest checkpoint of a log, if it still has this size.
+    /// Adds cosignature lines to the newest checkpoint of a log, if it still has this size, and keeps them as an
+    /// acknowledgement of that size in any case. Whose they are, the caller has verified.
     ///
     /// # Errors
     ///

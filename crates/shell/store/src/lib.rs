@@ -13,11 +13,14 @@
 //! Not here: verification of what others sent (`replica`), the rules (`civic`), people and ballots (`ballotbox`).
 
 mod accept;
+mod acks;
 mod append;
 mod connection;
+mod duties;
 mod eras;
 mod erasures;
 mod error;
+mod indexes;
 mod jobs;
 mod load;
 mod logs;
@@ -47,6 +50,7 @@ use tokio::sync::{Semaphore, broadcast, mpsc, watch};
 use crate::connection::WriteFile;
 
 pub use accept::{Accepted, Incoming};
+pub use acks::{SLOT_MILLIS as ACK_SLOT_MILLIS, StoredAck};
 pub use append::{Appended, Draft, Guard, Reference};
 pub use eras::peek;
 pub use erasures::Erasure;
@@ -191,7 +195,13 @@ impl Store {
         let room = Arc::new(Semaphore::new(jobs::MAX_WAITING_BYTES));
         let last_item = read::feed_end(&read).await?;
         let now = Arc::new(region::read(&read, &config.region).await?);
-        let files = writer::Files { write, read: read.clone(), last_item, region: now };
+        let deadline = {
+            let mut db = read.acquire().await.map_err(&storage)?;
+            register::read_deadline(
+                &transaction::read(&mut db, register::NEXT_DEADLINE, []).await?,
+            )?
+        };
+        let files = writer::Files { write, read: read.clone(), last_item, region: now, deadline };
         let writer::Told { commits, fault, region } =
             writer::start(files, Arc::clone(&config), waiting);
         Ok(Self { jobs, room, read, commits, fault, region, numbers: Arc::default(), config })

@@ -1,54 +1,74 @@
 //! Receipts: what coordinators say they hold since when, and what that makes of a record's time.
 
+pub(crate) mod pending;
+
 use record::{
-    CommunityId, Kind, LogName, Payload, VerifiedRecord,
-    commitment::Salt,
-    kind::Known,
-    payload::{Receipt, receipt::HeldHead},
+    CommunityId, Kind, LogName, Payload, VerifiedRecord, commitment::Salt, kind::Known,
+    payload::Receipt,
 };
 
+use self::pending::ToFile;
 use crate::{
+    Store,
     append::{self, Draft},
     error::StoreError,
     logs::{MAX_LOG_RECORDS, place_of},
     region::DIRTY,
     rows,
-    transaction::Value,
+    transaction::{self, Value},
     writer::Scope,
 };
 
 /// Heads in one receipt: each takes up to 90 bytes, together 184 KB of the 256 KiB of a payload.
 const MAX_RECEIPT_HEADS: usize = 2_048;
 
-/// Whether records of this log make a receipt. Receipts alone of another coordinator make none: two that mirror each
-/// other would never fall silent.
+/// Whether records of this log make a receipt and an index. What another coordinator says of logs alone makes none: two
+/// that mirror each other would never fall silent.
 pub(crate) fn are_worth_one(scope: &Scope<'_>, log: LogName, records: &[VerifiedRecord]) -> bool {
-    let is_receipt = |it: &VerifiedRecord| it.header().kind.known() == Some(Known::Receipt);
+    let is_of_logs = |it: &VerifiedRecord| {
+        matches!(it.header().kind.known(), Some(Known::Receipt | Known::Index | Known::Status))
+    };
     let is_seated = scope.region.newest().roster.is_coordinator(&log.community);
-    !(is_seated && records.iter().all(is_receipt))
+    !(is_seated && records.iter().all(is_of_logs))
 }
 
-/// A coordinator files a receipt, in its own log, for every head that the group accepted.
+/// A coordinator files what is due of its receipts in its own log; see [`pending`].
 pub(crate) async fn file(scope: &mut Scope<'_>) -> Result<(), StoreError> {
-    if scope.config.own.mirror.is_none() || scope.group.received.is_empty() {
-        return Ok(());
+    let (now, received) = (scope.now, std::mem::take(&mut scope.group.received));
+    let deadline_passed = scope.deadline.filter(|at| *at <= now);
+    let is_about_region = scope.group.is_about_region;
+    let Some(duties) = scope.duties.as_mut() else { return Ok(()) };
+    let pending = &mut duties.receipts;
+    let is_barrier = is_about_region || deadline_passed.is_some_and(|at| pending.has_before(at));
+    // What was read from the file was received at instants of its own.
+    let is_recovered = std::mem::take(&mut scope.group.is_first);
+    let before = match (is_recovered, is_barrier) {
+        (true, _) => pending.take_recovered(now),
+        (false, true) => pending.take_all(now).into_iter().collect(),
+        (false, false) => Vec::new(),
+    };
+    if is_about_region {
+        received.keys().for_each(|log| pending.hurry(log));
     }
-    let heads: Vec<HeldHead> = std::mem::take(&mut scope.group.received)
-        .into_iter()
-        .map(|(log, (size, root))| HeldHead { community: log.community, era: log.era, size, root })
-        .collect();
-    for heads in heads.chunks(MAX_RECEIPT_HEADS) {
-        let receipt = Receipt { received_at: scope.now, heads: heads.to_vec() };
-        let draft = Draft {
-            kind: Kind::from(Known::Receipt),
-            payload: proto::payload::encode(&Payload::Receipt(receipt)),
-            // A receipt is public for ever: there is nothing to guess, and one salt is as good as another.
-            salt: Salt([0; 32]),
-            references: Vec::new(),
-        };
-        append::write(scope, vec![draft]).await?;
-        scope.group.own_grew = true;
+    let due = pending.take_due(received, now);
+    for ToFile { received_at, heads } in before.into_iter().chain(due) {
+        for heads in heads.chunks(MAX_RECEIPT_HEADS) {
+            write(scope, Receipt { received_at, heads: heads.to_vec() }).await?;
+        }
     }
+    Ok(())
+}
+
+async fn write(scope: &mut Scope<'_>, receipt: Receipt) -> Result<(), StoreError> {
+    let draft = Draft {
+        kind: Kind::from(Known::Receipt),
+        payload: proto::payload::encode(&Payload::Receipt(receipt)),
+        // A receipt is public for ever: there is nothing to guess, and one salt is as good as another.
+        salt: Salt([0; 32]),
+        references: Vec::new(),
+    };
+    append::write(scope, vec![draft]).await?;
+    scope.group.own_grew = true;
     Ok(())
 }
 
@@ -136,4 +156,34 @@ async fn mark_dirty(
     }
     let sql = format!("{sql} UNION SELECT case_no FROM case_records {range}");
     scope.tx.write(&sql, values().chain(values())).await
+}
+
+impl Store {
+    /// The largest size of a log that one of these coordinators has receipted; 0 if none has.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::logs`].
+    pub async fn receipted_size(
+        &self,
+        log: LogName,
+        coordinators: &[CommunityId],
+    ) -> Result<u64, StoreError> {
+        let mut newest = 0_i64;
+        for coordinator in coordinators {
+            let key = [
+                log.community.as_bytes().into(),
+                i64::from(log.era).into(),
+                coordinator.as_bytes().into(),
+            ];
+            let mut db = self.reader().await?;
+            let sql = "SELECT MAX(size) FROM receipts
+                       WHERE community = ? AND era = ? AND coordinator = ?";
+            let found = transaction::read(&mut db, sql, key).await?;
+            let size: Option<i64> =
+                found.first().map(|row| rows::column(row, 0)).transpose()?.flatten();
+            newest = newest.max(size.unwrap_or_default());
+        }
+        Ok(newest.unsigned_abs())
+    }
 }

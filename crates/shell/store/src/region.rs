@@ -51,6 +51,7 @@ pub(crate) async fn note(
     let reason = "region.too_many_statements";
     scope.tx.write(sql, [place.into(), reason.into(), detail.into(), place.into()]).await?;
     scope.group.may_be_dirty = true;
+    scope.group.is_about_region = true;
     scope.tx.write("INSERT OR IGNORE INTO dirty VALUES (?)", [DIRTY.into()]).await
 }
 

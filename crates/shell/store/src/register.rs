@@ -14,6 +14,7 @@ use crate::{
     append::{Appended, own_place},
     erasures::{self, Noted},
     error::StoreError,
+    indexes,
     load::{self, Loaded, Touched},
     logs::{place_of, split_place},
     read::{FeedEnd, FeedItem, Position},
@@ -51,6 +52,10 @@ pub(crate) async fn note(
             Ok(())
         }
         Payload::Erased(erased) => erasures::note_erased(scope, header.community, erased).await,
+        Payload::Index(index) => {
+            indexes::note(scope, (place, header.time), header.community, index).await
+        }
+        Payload::Status(status) => indexes::note_status(scope, header.community, status).await,
         Payload::Evidence(_) => Ok(()),
         Payload::Covenant(_)
         | Payload::Opportunity(_)

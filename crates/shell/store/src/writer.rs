@@ -12,15 +12,17 @@ use sqlx::{Connection as _, SqliteConnection, SqlitePool};
 use tlog::Hash;
 use tokio::{
     sync::{OwnedSemaphorePermit, broadcast, mpsc, watch},
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, sleep_until, timeout, timeout_at},
 };
 
 use crate::{
-    StoreConfig, accept, append,
+    StoreConfig, accept, acks, append,
     connection::WriteFile,
+    duties::{self, Duties},
     eras,
     erasures::{self, Noted},
     error::StoreError,
+    indexes,
     jobs::{Answer, Job, Reply, Waiting, answer},
     logs::{self, LogRow, Tails},
     read::{FeedEnd, FeedItem},
@@ -35,6 +37,8 @@ const MAX_GROUP_BYTES: usize = 16 * 1024 * 1024;
 /// How long a job on which nobody waits looks for others to join: a commit of its own would keep the next record waiting,
 /// and write to the disk twice.
 const MAX_UNHURRIED: Duration = Duration::from_millis(20);
+/// How long a coordinator waits after a fault before it tries by itself to say what is due.
+const AFTER_A_FAULT: Duration = Duration::from_secs(10);
 /// How long a stop waits for readers to end: the longest page or batch takes far less.
 const LONGEST_READ: Duration = Duration::from_secs(5);
 /// New feed items that a commit carries to its listeners, who need not read them then. Beyond it they are read: 256
@@ -73,6 +77,10 @@ pub(crate) struct Group {
     pub(crate) erased: bool,
     /// Whether a record came without its payload.
     pub(crate) came_without_payload: bool,
+    /// Whether something was said about the region.
+    pub(crate) is_about_region: bool,
+    /// Whether what is to be said was read from the file for this group.
+    pub(crate) is_first: bool,
     /// Whether our own log grew.
     pub(crate) own_grew: bool,
     /// How many feed items were written.
@@ -89,6 +97,10 @@ pub(crate) struct Scope<'a> {
     pub(crate) region: &'a mut Arc<RegionView>,
     pub(crate) tails: &'a mut Tails,
     pub(crate) group: &'a mut Group,
+    /// What a coordinator still has to say; `None` at a node.
+    pub(crate) duties: &'a mut Option<Duties>,
+    /// When the clock next changes the register, as the commit before told.
+    pub(crate) deadline: Option<UnixMillis>,
     /// The time of this group; never earlier than that of the group before.
     pub(crate) now: UnixMillis,
 }
@@ -100,6 +112,11 @@ struct Writer {
     region: Arc<RegionView>,
     region_told: watch::Sender<Arc<RegionView>>,
     tails: Tails,
+    /// What a coordinator still has to say; `None` at a node, and until it has been read from the file.
+    duties: Option<Duties>,
+    deadline: Option<UnixMillis>,
+    /// When a transaction that nobody asked for may be tried, after one that failed.
+    not_before: Instant,
     commits: broadcast::Sender<Arc<Commit>>,
     fault: watch::Sender<Option<StoreError>>,
     /// Whether something was erased that the write-ahead log may still hold.
@@ -118,6 +135,8 @@ pub(crate) struct Files {
     pub(crate) last_item: FeedEnd,
     /// The region as they tell it.
     pub(crate) region: Arc<RegionView>,
+    /// When the clock next changes the register.
+    pub(crate) deadline: Option<UnixMillis>,
 }
 
 /// Where the writer tells how its transactions ended.
@@ -131,7 +150,7 @@ pub(crate) struct Told {
 pub(crate) fn start(files: Files, config: Arc<StoreConfig>, jobs: mpsc::Receiver<Waiting>) -> Told {
     let (commits, _) = broadcast::channel(MAX_UNHEARD_COMMITS);
     let (fault, told) = watch::channel(None);
-    let Files { write, read, last_item, region } = files;
+    let Files { write, read, last_item, region, deadline } = files;
     let (region_told, region_now) = watch::channel(Arc::clone(&region));
     let writer = Writer {
         file: write,
@@ -140,6 +159,9 @@ pub(crate) fn start(files: Files, config: Arc<StoreConfig>, jobs: mpsc::Receiver
         region,
         region_told,
         tails: Tails::default(),
+        duties: None,
+        deadline,
+        not_before: Instant::now(),
         commits: commits.clone(),
         fault,
         must_fold: true,
@@ -176,10 +198,20 @@ impl Gathered {
 impl Writer {
     async fn run(mut self, mut jobs: mpsc::Receiver<Waiting>) {
         let mut closers = Vec::new();
-        while let Some(first) = jobs.recv().await {
-            let gathered = self.gather(first, &mut jobs, &mut closers).await;
-            if !gathered.jobs.is_empty() {
-                self.commit_group(gathered.jobs).await;
+        loop {
+            let wake = self.wake();
+            tokio::select! {
+                biased;
+                first = jobs.recv() => {
+                    let Some(first) = first else { break };
+                    let gathered = self.gather(first, &mut jobs, &mut closers).await;
+                    if !gathered.jobs.is_empty() {
+                        self.commit_group(gathered.jobs).await;
+                    }
+                }
+                () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {
+                    self.commit_group(Vec::new()).await;
+                }
             }
         }
         let closed = self.close().await;
@@ -187,6 +219,19 @@ impl Writer {
             // Nobody waiting is no fault.
             let _ = closer.send(closed.clone());
         }
+    }
+
+    /// When something is to be said that nobody will ask for; `None` at a node, or if there is nothing.
+    fn wake(&self) -> Option<Instant> {
+        self.config.own.mirror.as_ref()?;
+        let wait = match &self.duties {
+            None => Duration::ZERO,
+            Some(duties) => {
+                let now = self.config.clock.now_millis();
+                Duration::from_millis(duties.due()?.0.saturating_sub(now))
+            }
+        };
+        Some((Instant::now() + wait).max(self.not_before))
     }
 
     /// What waits, and what comes soon if nothing of it is in a hurry.
@@ -230,7 +275,7 @@ impl Writer {
     }
 
     async fn commit_group(&mut self, jobs: Vec<Job>) {
-        let mut answers = Vec::with_capacity(jobs.len());
+        let (mut answers, is_unasked) = (Vec::with_capacity(jobs.len()), jobs.is_empty());
         let ended = match self.file.take().await {
             Ok(mut db) => {
                 let ended = self.transact(&mut db, jobs, &mut answers).await;
@@ -250,6 +295,8 @@ impl Writer {
             tracing::error!(%error, "a transaction failed; nothing of it was kept");
             metrics::counter!("folkmoot_store_faults_total").increment(1);
             self.tails.clear();
+            self.duties = None;
+            self.not_before = Instant::now() + AFTER_A_FAULT;
         }
         self.tell_fault(ended.as_ref().err());
         if ended.is_ok() {
@@ -260,8 +307,10 @@ impl Writer {
             answer(ended.as_ref().map(|_| ()));
         }
         if let Ok(commit) = ended {
-            // Nobody listening is no fault.
-            let _ = self.commits.send(Arc::new(commit));
+            if !is_unasked || !commit.heads.is_empty() || 0 < commit.n_items {
+                // Nobody listening is no fault.
+                let _ = self.commits.send(Arc::new(commit));
+            }
             self.file.bound_wal().await;
         }
         self.tails.bound();
@@ -299,13 +348,18 @@ impl Writer {
             region: &mut region,
             tails: &mut self.tails,
             group: &mut group,
+            duties: &mut self.duties,
+            deadline: self.deadline,
             now,
         };
+        scope.tx.attempt("reading what is still to be said");
+        scope.take_up_duties().await?;
         scope.tx.attempt("writing records");
         scope.apply_all(jobs, answers).await?;
         scope.tx.attempt("filing receipts and signing our head");
         erasures::carry_out(&mut scope).await?;
         receipts::file(&mut scope).await?;
+        indexes::file(&mut scope).await?;
         append::sign_head(&mut scope).await?;
         scope.tx.attempt("writing the register");
         let last_item = register::refold(&mut scope, self.last_item).await?;
@@ -317,6 +371,7 @@ impl Writer {
         self.last_instant = now.max(last_item.position.instant);
         self.must_fold |= group.erased;
         let next_deadline = register::read_deadline(&last)?;
+        self.deadline = next_deadline;
         metrics::histogram!("folkmoot_store_commit_seconds")
             .record(started.elapsed().as_secs_f64());
         Ok(Commit {
@@ -329,6 +384,16 @@ impl Writer {
 }
 
 impl Scope<'_> {
+    /// A coordinator that has just begun, or met a fault, reads what it still has to say.
+    async fn take_up_duties(&mut self) -> Result<(), StoreError> {
+        let config = self.config;
+        if let (None, Some(mirror)) = (&self.duties, &config.own.mirror) {
+            *self.duties = Some(duties::read(self, mirror).await?);
+            self.group.is_first = true;
+        }
+        Ok(())
+    }
+
     /// Does the jobs in order. Whoever comes after one that met a fault is answered with the fault, too.
     async fn apply_all(
         &mut self,
@@ -357,7 +422,10 @@ impl Scope<'_> {
                 settle(reply, done, answers)
             }
             Job::Cosigned { log, size, lines, reply } => {
-                let done = accept::add_cosignatures(self, log, size, &lines).await;
+                let done = match accept::add_cosignatures(self, log, size, &lines).await {
+                    Ok(()) => acks::keep(self, log, size, &lines).await,
+                    refused => refused,
+                };
                 settle(reply, done, answers)
             }
             Job::SetIdentity { log, bundle, reply } => {

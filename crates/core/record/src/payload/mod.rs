@@ -7,20 +7,24 @@ pub mod affiliation;
 pub mod covenant;
 pub mod erasure;
 pub mod evidence;
+pub mod index;
 pub mod opportunity;
 pub mod poll;
 pub mod pool;
 pub mod receipt;
+pub mod status;
 pub mod words;
 
 pub use affiliation::Affiliation;
 pub use covenant::CovenantAction;
 pub use erasure::{Erase, Erased};
 pub use evidence::ForkEvidence;
+pub use index::Index;
 pub use opportunity::OpportunityAction;
 pub use poll::{PollAction, ResultAction, Roll, TallyAction};
 pub use pool::{PledgeAction, PoolAction};
 pub use receipt::Receipt;
+pub use status::Status;
 pub use words::{Notice, Text};
 
 use crate::{kind::Known, region::RegionAction};
@@ -45,6 +49,8 @@ pub enum Payload {
     Affiliation(Affiliation),
     Erase(Erase),
     Erased(Erased),
+    Index(Index),
+    Status(Status),
 }
 
 impl Payload {
@@ -68,6 +74,8 @@ impl Payload {
             Self::Affiliation(_) => Known::Affiliation,
             Self::Erase(_) => Known::Erase,
             Self::Erased(_) => Known::Erased,
+            Self::Index(_) => Known::Index,
+            Self::Status(_) => Known::Status,
         }
     }
 
@@ -102,7 +110,9 @@ impl Payload {
             | Self::RegionEpoch(_)
             | Self::Affiliation(_)
             | Self::Erase(_)
-            | Self::Erased(_) => false,
+            | Self::Erased(_)
+            | Self::Index(_)
+            | Self::Status(_) => false,
         }
     }
 }

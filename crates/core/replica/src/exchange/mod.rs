@@ -15,13 +15,17 @@
 mod log;
 mod pull;
 mod serve;
+mod treat;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
 
-use record::{CommunityId, Network, VerifiedRecord, payload::ForkEvidence};
+use record::{
+    CommunityId, Network, VerifiedRecord,
+    payload::{ForkEvidence, Status},
+};
 use tlog::{Frontier, Hash};
 
 use self::log::{LogState, Standing};
@@ -114,6 +118,8 @@ pub enum Input {
         /// A sentence for a person.
         detail: String,
     },
+    /// How we treat a log from now on. A throttled community gets no credit on this stream until its log stands otherwise.
+    Treated(Status),
     /// The answer to [`Output::CheckRoot`].
     RootAt {
         /// The log.
@@ -175,6 +181,8 @@ pub enum Output {
     },
     /// The peer refused something; its words are cut to a bounded length.
     Refused(Refusal),
+    /// The peer says how it treats a log.
+    Told(Status),
     /// End the stream. Nothing that comes after it is looked at.
     Close {
         /// The stable reason.
@@ -224,6 +232,8 @@ pub struct Exchange {
     pull_queue: VecDeque<LogName>,
     /// Logs that are pulled, at most [`crate::limits::MAX_LOGS_IN_FLIGHT`], in order of turn.
     pulling: VecDeque<LogName>,
+    /// Communities that get no credit.
+    throttled: BTreeSet<CommunityId>,
     /// Batches on the way or not yet durable, of all logs.
     credit_used: u32,
     /// Bytes of whole notes in `next` of all logs.
@@ -252,6 +262,7 @@ impl Exchange {
             logs: held.into_iter().take(MAX_LOGS).map(of_held).collect(),
             pull_queue: VecDeque::new(),
             pulling: VecDeque::new(),
+            throttled: BTreeSet::new(),
             credit_used: 0,
             waiting_note_bytes: 0,
             load_queue: VecDeque::new(),
@@ -283,6 +294,7 @@ impl Exchange {
             Input::Durable { log, size, cosignatures } => self.on_durable(log, size, cosignatures),
             Input::NotStored { log, reason, detail } => self.on_not_stored(log, reason, detail),
             Input::RootAt { log, size, root } => self.on_root_at(log, size, root),
+            Input::Treated(status) => self.on_treated(status),
         }
         if !self.is_closed {
             self.grant_credit();
@@ -304,6 +316,7 @@ impl Exchange {
             Frame::Batch(batch) => self.on_batch(batch),
             Frame::Ack(ack) => self.on_ack(ack),
             Frame::Refusal(refusal) => self.on_refusal(refusal),
+            Frame::Status(status) => self.outputs.push(Output::Told(status)),
         }
     }
 

@@ -133,7 +133,7 @@ impl Exchange {
     }
 
     /// Puts a newer head in line to be pulled, in place of one that waits already.
-    fn queue(&mut self, log: LogName, theirs: SignedHead) {
+    pub(super) fn queue(&mut self, log: LogName, theirs: SignedHead) {
         self.take_next(log);
         let has_room = self.waiting_note_bytes + theirs.extra_bytes() <= MAX_WAITING_NOTE_BYTES;
         let theirs = if has_room { theirs } else { theirs.to_bare() };
@@ -143,7 +143,10 @@ impl Exchange {
         self.enqueue(log);
     }
 
-    fn enqueue(&mut self, log: LogName) {
+    pub(super) fn enqueue(&mut self, log: LogName) {
+        if self.is_throttled(log) {
+            return;
+        }
         if let Some(state) = self.logs.get_mut(&log)
             && state.wants_pull()
             && !state.is_queued
@@ -171,6 +174,10 @@ impl Exchange {
     fn start_pull(&mut self, log: LogName) {
         let Some(state) = self.logs.get_mut(&log) else { return };
         state.is_queued = false;
+        if self.throttled.contains(&log.community) {
+            // It is put in line again when it may go on.
+            return;
+        }
         let wants_pull = state.wants_pull();
         let received_to = state.tentative.size();
         let Some(target) = self.take_next(log) else { return };
@@ -187,6 +194,9 @@ impl Exchange {
 
     fn grant(&mut self, log: LogName) {
         self.skip_what_came_elsewhere(log);
+        if self.is_throttled(log) {
+            return self.set_aside(log);
+        }
         let room = MAX_STREAM_CREDIT_BATCHES.saturating_sub(self.credit_used);
         let Some(state) = self.logs.get_mut(&log) else { return };
         let credit = state.grantable(room);

@@ -28,6 +28,7 @@ fn flip(frame: &mut Frame, n: usize) {
         Frame::Batch(batch) => flip_batch(batch, n),
         Frame::Ack(ack) => ack.size ^= 1 << (n % 64),
         Frame::Refusal(refusal) => refusal.log = None,
+        Frame::Status(status) => status.since.0 ^= 1,
     }
 }
 

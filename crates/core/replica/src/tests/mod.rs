@@ -7,4 +7,5 @@ mod forks;
 mod laws;
 mod limits;
 mod refusals;
+mod throttling;
 mod world;

@@ -5,7 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use record::{CommunityId, payload::ForkEvidence};
+use record::{
+    CommunityId,
+    payload::{ForkEvidence, Status},
+};
 use tlog::{Frontier, Hash, consistency_proof, leaf_hash, prove::leaf_lookup};
 
 use super::author::{Author, network};
@@ -173,6 +176,7 @@ pub(crate) struct End {
     roots: VecDeque<(LogName, u64)>,
     pub(crate) locals: VecDeque<LogName>,
     pub(crate) refused: Vec<Refusal>,
+    pub(crate) told: Vec<Status>,
     pub(crate) acked: BTreeMap<LogName, (u64, Vec<String>)>,
     pub(crate) closed: Option<&'static str>,
     pub(crate) n_batches_sent: usize,
@@ -261,6 +265,7 @@ impl World {
                     self.ends[at].acked.insert(log, (size, cosignatures));
                 }
                 Output::Refused(refusal) => self.ends[at].refused.push(refusal),
+                Output::Told(status) => self.ends[at].told.push(status),
                 Output::Close { reason, .. } => self.ends[at].closed = Some(reason),
             }
         }
@@ -363,6 +368,7 @@ impl End {
             roots: VecDeque::new(),
             locals: VecDeque::new(),
             refused: Vec::new(),
+            told: Vec::new(),
             acked: BTreeMap::new(),
             closed: None,
             n_batches_sent: 0,

@@ -65,6 +65,7 @@ impl LinkEnd {
                 StreamEnd::Finished
                 | StreamEnd::Stopping
                 | StreamEnd::RegionChanged
+                | StreamEnd::Missed
                 | StreamEnd::Here(_),
             )
             | Self::Open(_)

@@ -14,6 +14,7 @@ mod hellos;
 mod keys;
 mod meshes;
 mod pages;
+mod quotas;
 mod regions;
 mod travel;
 mod world;

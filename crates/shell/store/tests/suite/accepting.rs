@@ -119,6 +119,8 @@ async fn a_tree_that_contradicts_the_one_held_is_neither_stored_nor_cosigned_at_
     let n_own = size(&coordinator.store, coordinator.log).await;
 
     for n_forked in [2, 4, 6] {
+        // So that each growth of the innocent has a receipt of its own.
+        coordinator.clock.advance(std::time::Duration::from_secs(10));
         // The same community with the same key, and another history.
         let twin = place(1).await;
         append(&twin.store, unknown(b"another beginning")).await;

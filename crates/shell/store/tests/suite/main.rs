@@ -13,6 +13,7 @@ mod durability;
 mod eras;
 mod erasing;
 mod guards;
+mod receipts;
 mod regions;
 mod register;
 mod world;

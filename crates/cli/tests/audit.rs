@@ -1,0 +1,346 @@
+//! `folkmoot audit`: an honest coordinator is clean, and each lie that contradicts something signed is found.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test file: a panic is the failure report"
+)]
+
+mod common;
+
+use std::{path::Path, sync::Arc};
+
+use common::{Community, Run, folkmoot, found};
+use ed25519_dalek::SigningKey;
+use peer::{CharterFile, DataFolder, Peer, Role, pages::log_pages};
+use record::{
+    LogName, Name, Payload, UnixMillis,
+    commitment::Salt,
+    identity::mirror_name,
+    index::IndexMap,
+    payload::{
+        Index, Receipt, Status,
+        index::IndexEntry,
+        receipt::HeldHead,
+        status::{Reason, Standing},
+    },
+    verified::{ExpectedPlace, verify},
+};
+use runtime::{
+    clock::{ManualClock, SystemClock},
+    exit::Exit,
+    stop::StopSignal,
+};
+use serde_json::{Value, json};
+use store::{Draft, Guard, Incoming};
+use tempfile::TempDir;
+use tlog::{Checkpoint, Frontier, Hash, KeyName, Note, VerifierKey, cosign, leaf_hash};
+use tokio::net::TcpListener;
+
+/// A coordinator of one community, and its log.
+struct Estuary {
+    coordinator: Peer,
+    clock: Arc<ManualClock>,
+    community: Community,
+    folder: TempDir,
+    stop: StopSignal,
+}
+
+/// An hour ago, so that everything that is due is due.
+fn an_hour_ago() -> u64 {
+    use runtime::clock::Clock as _;
+    SystemClock::new().now_millis() - 3_600_000
+}
+
+async fn estuary() -> Estuary {
+    let community = found("Eastside").await;
+    let folder = tempfile::tempdir().unwrap();
+    let home = DataFolder::at(&folder.path().join("home"));
+    let network = community.peer.network().clone();
+    let id = home.found(&network, &Name::parse("Estuary Office").unwrap()).unwrap();
+    let text = format!(
+        "network = \"{network}\"\nname = \"Estuary\"\n[[coordinators]]\nid = \"{id}\"\naddress = \"127.0.0.1:9\"\n\
+         [[founders]]\nid = \"{}\"\n",
+        community.id()
+    );
+    std::fs::write(folder.path().join("charter.toml"), text).unwrap();
+    let charter = CharterFile::read(&folder.path().join("charter.toml")).unwrap();
+    let clock = Arc::new(ManualClock::at(an_hour_ago()));
+    let opened = Peer::open(&home, charter, Role::Coordinator, Arc::clone(&clock) as _);
+    let coordinator = opened.await.unwrap();
+    Estuary { coordinator, clock, community, folder, stop: StopSignal::new() }
+}
+
+impl Estuary {
+    fn log(&self) -> LogName {
+        self.community.log()
+    }
+
+    /// The community writes, and the coordinator mirrors and acknowledges it.
+    async fn grow(&self, n_records: usize) {
+        self.community.append(n_records).await;
+        let (from, to, log) = (self.community.peer.store(), self.coordinator.store(), self.log());
+        let row = from.log(log).await.unwrap().unwrap();
+        let (_, checkpoint) = row.checkpoint.unwrap();
+        let start = to.log(log).await.unwrap().map_or(0, |it| it.frontier.size());
+        let mut records = Vec::new();
+        for it in from.records(log, start, u64::MAX).await.unwrap() {
+            let LogName { community, era } = log;
+            let network = self.coordinator.network();
+            let place = ExpectedPlace { network, community, era, index: it.index };
+            records.push(verify(it.header_bytes, it.content, &place).unwrap());
+        }
+        let headers = from.headers(log, 0, u64::MAX).await.unwrap();
+        let frontier: Frontier = headers.iter().map(|it| leaf_hash(it)).collect();
+        let identity = row.identity.map(|it| it.to_vec());
+        let (checkpoint, completes) = (checkpoint.into(), true);
+        let incoming = Incoming { log, start, records, frontier, checkpoint, completes, identity };
+        let accepted = to.accept(incoming).await.unwrap().await.unwrap();
+        from.add_cosignatures(log, accepted.size, accepted.cosignatures).await.unwrap();
+    }
+
+    /// Time passes, and the coordinator does what is due.
+    async fn pass(&self, secs: u64) {
+        self.clock.advance(std::time::Duration::from_secs(secs));
+        self.coordinator.store().tick().await.unwrap();
+    }
+
+    /// The coordinator says something in its own log, true or not.
+    async fn say(&self, payload: Payload) {
+        let draft = Draft {
+            kind: payload.kind().into(),
+            payload: proto::payload::encode(&payload),
+            salt: Salt([0; 32]),
+            references: Vec::new(),
+        };
+        self.coordinator.store().append(vec![draft], Guard::None).await.unwrap();
+    }
+
+    async fn say_receipt(&self, size: u64, root: Hash) {
+        let LogName { community, era } = self.log();
+        let heads = vec![HeldHead { community, era, size, root }];
+        self.say(Payload::Receipt(Receipt { received_at: UnixMillis(1), heads })).await;
+    }
+
+    /// What the community kept of acknowledgements, in a folder.
+    async fn acks(&self) -> String {
+        let folder = self.folder.path().join("acks");
+        for (number, ack) in self.community.peer.store().acks().await.unwrap().iter().enumerate() {
+            common::write(&folder, &format!("{number}.checkpoint"), &ack.note);
+        }
+        shown(&folder)
+    }
+
+    async fn serve(&self) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (pages, stop) = (log_pages(self.coordinator.clone()), self.stop.stopped());
+        let limits = transport::Limits::default();
+        tokio::spawn(transport::serve_plain(listener, pages, limits, stop));
+        format!("http://{address}/log/{}", self.coordinator.own_log())
+    }
+
+    async fn audit(&self, more: &[&str]) -> Run {
+        let (url, acks) = (self.serve().await, self.acks().await);
+        let arguments = [&["audit", &url, &acks, "--json"], more].concat();
+        folkmoot(&arguments).await
+    }
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// The reasons of a list of findings.
+fn reasons(list: &Value) -> Vec<String> {
+    let all = list.as_array().unwrap().iter();
+    all.map(|it| it["reason"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_honest_coordinator_is_clean() {
+    let estuary = estuary().await;
+    for _ in 0..4 {
+        estuary.grow(3).await;
+        estuary.pass(4).await;
+    }
+    estuary.pass(60).await;
+    let run = estuary.audit(&[]).await;
+    assert_eq!(run.exit, Exit::Ok, "{run:?}");
+    let told = run.json();
+    assert_eq!(told["coordinator"], json!(estuary.coordinator.community()));
+    let checked = &told["checked"];
+    // The genesis and twelve records; at the coordinator its genesis, two receipts and an index.
+    assert_eq!((&checked["receipts"], &checked["indexes"]), (&json!(3), &json!(1)), "{told}");
+    assert_eq!((&checked["logs"], &checked["records"]), (&json!(1), &json!(13 + 5)), "{told}");
+    assert!(1 <= checked["acks"].as_u64().unwrap());
+    for empty in ["missing", "contradictions", "withheld", "pending"] {
+        assert_eq!(told[empty], json!([]), "{empty}");
+    }
+    assert_eq!(told["witnessed_size"], json!(0));
+    let url = estuary.serve().await;
+    let run = folkmoot(&["audit", &url]).await;
+    assert!(run.answers.starts_with("Nothing that the coordinator received is missing."));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipted_tail_that_is_not_served_is_missing_and_the_evidence_verifies() {
+    let estuary = estuary().await;
+    estuary.grow(3).await;
+    estuary.say_receipt(9, Hash::from_bytes([9; 32])).await;
+    estuary.pass(60).await;
+    let out = estuary.folder.path().join("evidence");
+    let run = estuary.audit(&["--out", &shown(&out)]).await;
+    assert_eq!(run.exit, Exit::Verification, "{run:?}");
+    let told = run.json();
+    assert_eq!(reasons(&told["missing"]), ["served.missing"], "{told}");
+    assert_eq!(told["missing"][0]["size"], json!(9));
+    assert_eq!(reasons(&told["contradictions"]), ["index.leaves_out"], "{told}");
+    let record = told["missing"][0]["record"].as_u64().unwrap();
+    let proof = out.join(format!("record-{record}.tlog-proof"));
+    let verified = folkmoot(&["verify", &shown(&proof), "--json"]).await;
+    assert_eq!((verified.exit, &verified.json()["index"]), (Exit::Ok, &json!(record)));
+    assert_eq!(verified.json()["kind"], json!("folkmoot.record.receipt.v1"));
+    assert!(out.join("findings.json").exists() && out.join("coordinator.checkpoint").exists());
+    let again = estuary.audit(&["--out", &shown(&out)]).await;
+    assert_eq!(again.exit, Exit::Usage, "a folder that holds something is not written to");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_with_another_root_than_is_served_is_a_contradiction() {
+    let estuary = estuary().await;
+    estuary.grow(3).await;
+    estuary.say_receipt(2, Hash::from_bytes([9; 32])).await;
+    estuary.pass(60).await;
+    let run = estuary.audit(&[]).await;
+    assert_eq!(run.exit, Exit::Verification);
+    assert_eq!(reasons(&run.json()["contradictions"]), ["served.other_root"], "{run:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_with_one_wrong_root_is_a_contradiction() {
+    let estuary = estuary().await;
+    estuary.grow(3).await;
+    estuary.pass(60).await;
+    let before = estuary.coordinator.store().index_of(estuary.coordinator.community());
+    let before = before.await.unwrap();
+    estuary.grow(1).await;
+    let row = estuary.community.peer.store().log(estuary.log()).await.unwrap().unwrap();
+    let entry = IndexEntry {
+        log: estuary.log(),
+        size: 5,
+        root: row.frontier.root(),
+        standing: Standing::Ok,
+    };
+    let map: IndexMap = before.entries().chain([entry]).collect();
+    let sound = map.records_since(&before).remove(0);
+    estuary.say(Payload::Index(Index { root: Hash::from_bytes([9; 32]), ..sound })).await;
+    estuary.pass(60).await;
+    let run = estuary.audit(&[]).await;
+    assert_eq!(run.exit, Exit::Verification);
+    assert_eq!(reasons(&run.json()["contradictions"]), ["index.wrong_root"], "{run:?}");
+}
+
+/// A checkpoint that the coordinator's mirror cosigned, `secs` ago.
+fn cosigned(estuary: &Estuary, size: u64, root: Hash, at_millis: u64) -> Vec<u8> {
+    let network = estuary.coordinator.network();
+    let LogName { community, era } = estuary.log();
+    let origin = KeyName::parse(&network.log_origin(&community, era)).unwrap();
+    let checkpoint = Checkpoint { origin, size, root };
+    let name = KeyName::parse(&mirror_name(network, &estuary.coordinator.community())).unwrap();
+    let key: &SigningKey = &estuary.coordinator.keys().mirror;
+    let line = cosign(&checkpoint, &name, key, at_millis / 1_000).unwrap();
+    Note::new(checkpoint.to_text(), vec![line]).unwrap().render().into_bytes()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_acknowledgement_that_nothing_covers_is_missing_once_it_is_due() {
+    let estuary = estuary().await;
+    estuary.grow(3).await;
+    estuary.pass(60).await;
+    let (url, file) = (estuary.serve().await, estuary.folder.path().join("ack"));
+    let root = Hash::from_bytes([7; 32]);
+    let now = an_hour_ago() + 3_600_000;
+    for (age_secs, list, reason) in
+        [(600, "missing", "receipt.missing"), (0, "pending", "receipt.not_due")]
+    {
+        std::fs::write(&file, cosigned(&estuary, 6, root, now - age_secs * 1_000)).unwrap();
+        let run = folkmoot(&["audit", &url, &shown(&file), "--json"]).await;
+        let told = run.json();
+        assert!(reasons(&told[list]).contains(&reason.to_owned()), "{told}");
+        // What it acknowledged must be served in any case.
+        assert!(reasons(&told["missing"]).contains(&"served.missing".to_owned()), "{told}");
+        assert_eq!(run.exit, Exit::Verification);
+    }
+    // One that somebody else signed proves nothing against it.
+    let stranger = self::estuary().await;
+    let other = cosigned(&stranger, 6, root, now);
+    std::fs::write(&file, other).unwrap();
+    let run = folkmoot(&["audit", &url, &shown(&file), "--json"]).await;
+    assert_eq!((run.exit, &run.json()["checked"]["acks"]), (Exit::Ok, &json!(0)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn receipts_that_no_index_followed_are_told() {
+    let estuary = estuary().await;
+    estuary.grow(3).await;
+    let run = estuary.audit(&[]).await;
+    assert_eq!(run.exit, Exit::Verification);
+    assert_eq!(reasons(&run.json()["missing"]), ["index.none"], "{run:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_is_withheld_in_public_is_told_and_is_no_evidence() {
+    let estuary = estuary().await;
+    estuary.grow(3).await;
+    estuary.pass(60).await;
+    let unheld = LogName { era: 1, ..estuary.log() };
+    let (since, reason) = (UnixMillis(1), Some(Reason::Ordered));
+    let entry = IndexEntry {
+        log: unheld,
+        size: 2,
+        root: Hash::from_bytes([2; 32]),
+        standing: Standing::Withheld,
+    };
+    let before = estuary.coordinator.store().index_of(estuary.coordinator.community());
+    let before = before.await.unwrap();
+    let map: IndexMap = before.entries().chain([entry]).collect();
+    estuary.say(Payload::Index(map.records_since(&before).remove(0))).await;
+    let open = estuary.audit(&[]).await;
+    assert_eq!(reasons(&open.json()["missing"]), ["served.missing"], "{open:?}");
+    estuary.say(Payload::Status(Status { log: unheld, since, reason, until: None })).await;
+    let run = estuary.audit(&[]).await;
+    assert_eq!(run.exit, Exit::Ok, "{run:?}");
+    assert_eq!(reasons(&run.json()["withheld"]), ["served.missing"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_says_how_far_the_coordinators_log_is_witnessed() {
+    let estuary = estuary().await;
+    estuary.grow(1).await;
+    estuary.pass(60).await;
+    let (store, log) = (estuary.coordinator.store(), estuary.coordinator.own_log());
+    let (size, note) = store.log(log).await.unwrap().unwrap().checkpoint.unwrap();
+    let note = Note::parse(&note).unwrap();
+    let checkpoint = Checkpoint::parse_text(note.text()).unwrap();
+    let (name, key) =
+        (KeyName::parse("witness.example").unwrap(), SigningKey::from_bytes(&[3; 32]));
+    let vkey = VerifierKey::cosignature(name.clone(), &key.verifying_key()).unwrap().render();
+    let policy = estuary.folder.path().join("policy");
+    std::fs::write(&policy, format!("witness neighbour {vkey}\nquorum neighbour\n")).unwrap();
+    let (url, policy) = (estuary.serve().await, shown(&policy));
+    let alone = folkmoot(&["audit", &url, "--policy", &policy]).await;
+    assert_eq!(alone.exit, Exit::Ok);
+    assert!(alone.answers.contains("not yet: of"), "{}", alone.answers);
+    let line = cosign(&checkpoint, &name, &key, 1_800_000_000).unwrap().render_line();
+    store.add_cosignatures(log, size, vec![line]).await.unwrap();
+    let run = folkmoot(&["audit", &url, "--policy", &policy, "--json"]).await;
+    assert_eq!(run.json()["witnessed_size"], json!(size));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coordinator_that_is_not_there_is_tried_again_later() {
+    let community = found("Eastside").await;
+    let url = format!("http://127.0.0.1:9/log/{}", community.log());
+    assert_eq!(folkmoot(&["audit", &url]).await.exit, Exit::Unavailable);
+    assert_eq!(folkmoot(&["audit", "somewhere"]).await.exit, Exit::Usage);
+}
