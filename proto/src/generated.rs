@@ -25,6 +25,13 @@ pub mod clerk {
 
 /// Payloads, one package a kind.
 pub mod record {
+    /// What witnesses cosigned.
+    pub mod cosignatures {
+        /// `folkmoot.record.cosignatures.v1`.
+        pub mod v1 {
+            include!("gen/folkmoot.record.cosignatures.v1.rs");
+        }
+    }
     /// Covenants.
     pub mod covenant {
         /// `folkmoot.record.covenant.v1`.

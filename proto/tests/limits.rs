@@ -14,9 +14,10 @@ use record::{
         MAX_POLL_OPTIONS, TABLE,
     },
     payload::{
-        CovenantAction, ForkEvidence, Notice, OpportunityAction, PledgeAction, PollAction,
-        PoolAction, Receipt, ResultAction, TallyAction, Text,
+        Cosignatures, CovenantAction, ForkEvidence, Notice, OpportunityAction, PledgeAction,
+        PollAction, PoolAction, Receipt, ResultAction, TallyAction, Text,
         covenant::{CovenantType, Minute, Party, PartyRole, Proposal, Signature},
+        evidence::Beginning,
         opportunity::{Publication, Release, Source, Stage},
         poll::{
             CommunitySum, Constituency, Counts, DecidingSum, Declaration, Method, Mode, Outcome,
@@ -414,12 +415,36 @@ fn a_note_in_evidence_has_1_byte_to_64_kib() {
             era: 0,
             one: vec![1],
             other: vec![1; n_bytes],
+            beginning: None,
         }))
     };
     assert_eq!(with(0), refused("other", "payload.missing"));
     assert_eq!(with(1), None);
     assert_eq!(with(tlog::note::MAX_NOTE_BYTES), None);
     assert_eq!(with(tlog::note::MAX_NOTE_BYTES + 1), refused("other", "note.too_large"));
+}
+
+#[test]
+fn the_proof_in_evidence_has_at_most_63_hashes() {
+    let with = |n_hashes| {
+        let root = Hash::from_bytes([1; 32]);
+        refusal(&Payload::Evidence(ForkEvidence {
+            community: CommunityId::from_bytes([1; 32]),
+            era: 0,
+            one: vec![1],
+            other: vec![1],
+            beginning: Some(Beginning { root, proof: vec![root; n_hashes] }),
+        }))
+    };
+    assert_eq!(with(tlog::MAX_CONSISTENCY_HASHES), None);
+    let too_long = refused("beginning.proof", "proof.too_long");
+    assert_eq!(with(tlog::MAX_CONSISTENCY_HASHES + 1), too_long);
+}
+
+#[test]
+fn what_a_witness_states_has_a_head_at_least() {
+    let stated = Cosignatures { stated_at: UnixMillis(1), heads: Vec::new() };
+    assert_eq!(refusal(&Payload::Cosignatures(stated)), refused("heads", "payload.missing"));
 }
 
 #[test]

@@ -54,6 +54,7 @@ fn parse(kind: Known, bytes: &[u8]) -> Result<Payload, PayloadError> {
         Known::Tally => Payload::Tally(poll::parse_tally(message(bytes)?)?),
         Known::Result => Payload::Result(poll::parse_result(message(bytes)?)?),
         Known::Receipt => Payload::Receipt(receipt::parse_receipt(message(bytes)?)?),
+        Known::Cosignatures => Payload::Cosignatures(receipt::parse_cosignatures(message(bytes)?)?),
         Known::Evidence => Payload::Evidence(receipt::parse_evidence(message(bytes)?)?),
     })
 }
@@ -77,6 +78,7 @@ pub fn encode(payload: &Payload) -> Vec<u8> {
         Payload::Tally(action) => poll::render_tally(action).encode_to_vec(),
         Payload::Result(action) => poll::render_result(action).encode_to_vec(),
         Payload::Receipt(receipt) => receipt::render_receipt(receipt).encode_to_vec(),
+        Payload::Cosignatures(stated) => receipt::render_cosignatures(stated).encode_to_vec(),
         Payload::Evidence(evidence) => receipt::render_evidence(evidence).encode_to_vec(),
     }
 }

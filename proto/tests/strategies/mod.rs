@@ -7,12 +7,13 @@ use record::{
     money::Currency,
     org::OrgId,
     payload::{
-        CovenantAction, ForkEvidence, Notice, OpportunityAction, PledgeAction, PollAction,
-        PoolAction, Receipt, ResultAction, Roll, TallyAction, Text,
+        Cosignatures, CovenantAction, ForkEvidence, Notice, OpportunityAction, PledgeAction,
+        PollAction, PoolAction, Receipt, ResultAction, Roll, TallyAction, Text,
         covenant::{
             Commitment, CovenantType, Domain, Level, Minute, Party, PartyRole, Power, Proposal,
             Signature,
         },
+        evidence::Beginning,
         opportunity::{Publication, Release, Source, Stage},
         poll::{
             CommunitySum, Constituency, Counts, DecidingSum, Declaration, Method, Mode, Outcome,
@@ -41,6 +42,9 @@ pub(crate) fn payload() -> impl Strategy<Value = Payload> {
         tally().prop_map(Payload::Tally),
         declaration().prop_map(|it| Payload::Result(ResultAction::Declare(it))),
         receipt().prop_map(Payload::Receipt),
+        receipt().prop_map(|Receipt { received_at: stated_at, heads }| {
+            Payload::Cosignatures(Cosignatures { stated_at, heads })
+        }),
         evidence().prop_map(Payload::Evidence),
     ]
 }
@@ -391,6 +395,16 @@ fn receipt() -> impl Strategy<Value = Receipt> {
 }
 
 fn evidence() -> impl Strategy<Value = ForkEvidence> {
-    (community(), any::<u32>(), vec(any::<u8>(), 1..40), vec(any::<u8>(), 1..40))
-        .prop_map(|(community, era, one, other)| ForkEvidence { community, era, one, other })
+    let hash = || any::<[u8; 32]>().prop_map(Hash::from_bytes);
+    let beginning = (hash(), vec(hash(), 0..4)).prop_map(|(root, proof)| Beginning { root, proof });
+    let heads = (vec(any::<u8>(), 1..40), vec(any::<u8>(), 1..40));
+    (community(), any::<u32>(), heads, proptest::option::of(beginning)).prop_map(
+        |(community, era, (one, other), beginning)| ForkEvidence {
+            community,
+            era,
+            one,
+            other,
+            beginning,
+        },
+    )
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use record::{CommunityId, ItemId, Payload, RecordId, RegionId, UnixMillis, place::Place};
+use record::{CommunityId, ItemId, LogName, Payload, RecordId, RegionId, UnixMillis, place::Place};
 
 use crate::{covenant, opportunity, poll, pool, refusal::Refusal};
 
@@ -23,11 +23,19 @@ pub struct CaseRecord {
     pub references: Vec<RecordId>,
     /// The k-th earliest receipt; `None` while there is none, and then the record counts provisionally.
     pub received_at: Option<UnixMillis>,
+    /// Whether its log forked and it lies behind the head at which the log is frozen (ARCHITECTURE §6, Forks).
+    pub frozen: bool,
     /// What it says.
     pub payload: Payload,
 }
 
 impl CaseRecord {
+    /// The log that it is in.
+    #[must_use]
+    pub const fn log(&self) -> LogName {
+        LogName { community: self.community, era: self.era }
+    }
+
     /// Whether it was received before this deadline. The instant of the deadline is too late; no receipt yet is in
     /// time, provisionally.
     #[must_use]

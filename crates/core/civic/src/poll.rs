@@ -100,6 +100,7 @@ impl<'a> Poll<'a> {
             | Payload::Pledge(_)
             | Payload::Roll(_)
             | Payload::Receipt(_)
+            | Payload::Cosignatures(_)
             | Payload::Evidence(_) => {
                 Err(crate::Refusal::OtherKind { kind: record.payload.kind().package() })
             }
@@ -327,6 +328,7 @@ impl<'a> Life<'a> for Poll<'a> {
             | Payload::Roll(_)
             | Payload::Poll(_)
             | Payload::Receipt(_)
+            | Payload::Cosignatures(_)
             | Payload::Evidence(_) => 2,
         };
         let mut in_turn: Vec<(usize, &CaseRecord)> = records.iter().copied().enumerate().collect();

@@ -111,6 +111,7 @@ impl<'a> Pool<'a> {
             | Payload::Tally(_)
             | Payload::Result(_)
             | Payload::Receipt(_)
+            | Payload::Cosignatures(_)
             | Payload::Evidence(_) => {
                 Err(crate::Refusal::OtherKind { kind: record.payload.kind().package() })
             }

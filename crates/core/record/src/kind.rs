@@ -94,6 +94,7 @@ pub enum Known {
     Tally,
     Result,
     Receipt,
+    Cosignatures,
     Evidence,
 }
 
@@ -113,6 +114,7 @@ impl Known {
         Self::Tally,
         Self::Result,
         Self::Receipt,
+        Self::Cosignatures,
         Self::Evidence,
     ];
 
@@ -133,6 +135,7 @@ impl Known {
             Self::Tally => "folkmoot.record.tally.v1",
             Self::Result => "folkmoot.record.result.v1",
             Self::Receipt => "folkmoot.record.receipt.v1",
+            Self::Cosignatures => "folkmoot.record.cosignatures.v1",
             Self::Evidence => "folkmoot.record.evidence.v1",
         }
     }
@@ -153,6 +156,7 @@ impl Known {
             | Self::Tally
             | Self::Result
             | Self::Receipt
+            | Self::Cosignatures
             | Self::Evidence => Durability::Decisive,
         }
     }

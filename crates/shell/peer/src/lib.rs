@@ -23,7 +23,10 @@ pub mod pages;
 pub mod services;
 pub mod stream;
 
+mod cosignatures;
+mod evidence;
 mod peer;
+mod witness;
 
 pub use charter::{CharterFile, Seat};
 pub use config::Config;

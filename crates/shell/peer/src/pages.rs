@@ -8,6 +8,7 @@
 //! | `/log/<id>/<era>/payload/<index>` | 32 bytes of salt, then the payload; 410 once erased |
 //! | `/log/<id>/<era>/proof/<index>` | a tlog-proof to the newest checkpoint |
 //! | `/log/<id>/<era>/identity` | the identity bundle |
+//! | `POST /witness/add-checkpoint` | the C2SP witness: a cosignature on a checkpoint that is proved |
 //! | `/healthz`, `/readyz`, `/metrics` | for the operator |
 
 use axum::{
@@ -28,7 +29,7 @@ use tlog::{
     tile::{BundleRef, encode_bundle},
 };
 
-use crate::peer::Peer;
+use crate::{peer::Peer, witness::witness_pages};
 
 /// What never changes may be kept for a year.
 const FOR_LONG: &str = "public, max-age=31536000, immutable";
@@ -37,7 +38,7 @@ const FOR_SECONDS: &str = "public, max-age=2";
 /// A payload may be erased, so nobody else is asked to keep it.
 const NOT_KEPT: &str = "no-cache";
 
-/// The pages of every log held.
+/// The pages of every log held, and of the witness.
 pub fn log_pages(peer: Peer) -> Router {
     Router::new()
         .route("/log/{community}/{era}/checkpoint", get(checkpoint))
@@ -45,7 +46,8 @@ pub fn log_pages(peer: Peer) -> Router {
         .route("/log/{community}/{era}/payload/{index}", get(payload))
         .route("/log/{community}/{era}/proof/{index}", get(proof))
         .route("/log/{community}/{era}/tile/{*place}", get(tile))
-        .with_state(peer)
+        .with_state(peer.clone())
+        .merge(witness_pages(peer))
 }
 
 /// The pages for whoever runs the process.

@@ -13,10 +13,10 @@ use std::{collections::VecDeque, sync::Arc};
 
 use proto::v1;
 use record::{
-    CommunityId, LogName, RegionId, VerifiedRecord,
+    LogName, RegionId, VerifiedRecord,
     limits::{MAX_BATCH_BYTES, MAX_BATCH_RECORDS},
 };
-use replica::{Ack, Exchange, Frame, HeldLog, Input, Output, RawRecord};
+use replica::{Ack, Exchange, ExchangeConfig, Frame, HeldLog, Input, Output, RawRecord};
 use store::{Accepted, BatchLimits, Incoming, StoreError};
 use tokio::{
     sync::{broadcast, mpsc},
@@ -26,6 +26,8 @@ use tokio_stream::{Stream, StreamExt as _};
 use tonic::Status;
 
 use crate::{
+    cosignatures::keep_cosignatures,
+    evidence::told_to_author,
     frames::{FrameError, parse_frame, render_frame},
     hello::Remote,
     peer::{Peer, PeerError},
@@ -112,7 +114,8 @@ pub async fn run(
     // Before the heads are read, so that no growth falls between.
     let mut grown = peer.grown();
     let held = peer.held_logs().await?;
-    let (exchange, first) = Exchange::new(peer.exchange_config(), held);
+    let config = ExchangeConfig { quorum: peer.quorum().await?, ..peer.exchange_config() };
+    let (exchange, first) = Exchange::new(config, held);
     // At most one for each load and batch under way, which the exchange's credit bounds.
     let (answers, mut answered) = mpsc::unbounded_channel();
     let mut stream = ReplicationStream {
@@ -126,6 +129,7 @@ pub async fn run(
         keeping: JoinSet::new(),
     };
     stream.carry_out(first).await?;
+    stream.tell_of_forks().await?;
     loop {
         let has_frames = !stream.queue.is_empty();
         tokio::select! {
@@ -194,6 +198,14 @@ struct ReplicationStream<'a> {
 }
 
 impl ReplicationStream<'_> {
+    /// Tells the other side if its own log forked.
+    async fn tell_of_forks(&mut self) -> Result<(), StreamEnd> {
+        let forks = self.peer.store().forks().await?;
+        let theirs = forks.iter().filter(|it| it.log.community == self.remote.community);
+        self.queue.extend(theirs.map(|fork| Frame::Refusal(told_to_author(fork))));
+        Ok(())
+    }
+
     async fn handle(&mut self, input: Input) -> Result<(), StreamEnd> {
         let outputs = self.exchange.handle(input);
         self.carry_out(outputs).await
@@ -277,10 +289,12 @@ impl ReplicationStream<'_> {
                         Err(error) => not_loaded(log, &error),
                     }
                 }
-                Output::CheckRoot { log, size } => match store.root_at(log, size).await {
-                    Ok(root) => Input::RootAt { log, size, root },
-                    Err(error) => not_loaded(log, &error),
-                },
+                Output::CheckRoot { log, size, tree_size } => {
+                    match store.beginning(log, size, tree_size).await {
+                        Ok((root, proof)) => Input::RootAt { log, size, root, proof },
+                        Err(error) => not_loaded(log, &error),
+                    }
+                }
                 Output::Send(_)
                 | Output::Store(_)
                 | Output::Evidence(_)
@@ -308,7 +322,8 @@ impl ReplicationStream<'_> {
     /// Hands a batch to the writer, in order; the answer comes back as an input.
     async fn store(&mut self, batch: replica::Store) -> Result<(), StreamEnd> {
         let completes = batch.completes_checkpoint();
-        let replica::Store { log, start, records, frontier, checkpoint, identity, .. } = batch;
+        let replica::Store { log, start, records, frontier, checkpoint, proof, identity, .. } =
+            batch;
         self.note_dates(log, &records);
         let incoming = Incoming {
             log,
@@ -316,6 +331,7 @@ impl ReplicationStream<'_> {
             records,
             frontier,
             checkpoint,
+            proof,
             completes,
             identity: identity.map(|it| it.bundle().to_vec()),
         };
@@ -346,42 +362,13 @@ impl ReplicationStream<'_> {
         if MAX_KEEPING <= self.keeping.len() {
             self.keeping.join_next().await;
         }
-        let (peer, mirror_key) = (self.peer.clone(), self.remote.mirror_key.clone());
+        let (peer, remote) = (self.peer.clone(), self.remote.clone());
         self.keeping.spawn(async move {
-            if let Err(error) = keep_cosignatures(peer, (community, mirror_key), ack).await {
+            if let Err(error) = keep_cosignatures(&peer, &remote, ack).await {
                 tracing::warn!(%community, %error, "cosignatures were not kept; the next ack brings newer ones");
             }
         });
     }
-}
-
-/// Keeps the cosignatures of an ack that are this peer's own, on the checkpoint of that size.
-async fn keep_cosignatures(
-    peer: Peer,
-    (community, mirror_key): (CommunityId, tlog::VerifierKey),
-    Ack { log, size, cosignatures }: Ack,
-) -> Result<(), StoreError> {
-    let row = peer.store().log(log).await?;
-    let newest = row.and_then(|it| it.checkpoint).filter(|(held, _)| *held == size);
-    let Some(note) = newest.and_then(|(_, note)| tlog::Note::parse(&note).ok()) else {
-        return Ok(());
-    };
-    let verifies = |line: &String| {
-        tlog::NoteSignature::parse_line(line)
-            .is_ok_and(|line| tlog::verify_cosignature(note.text(), &line, &mirror_key).is_ok())
-    };
-    let (good, bad): (Vec<_>, Vec<_>) = cosignatures.into_iter().partition(verifies);
-    if !bad.is_empty() {
-        tracing::warn!(%community, n_lines = bad.len(), "an ack came with cosignatures that do not verify; they were left out");
-    }
-    if good.is_empty() {
-        return Ok(());
-    }
-    peer.store().add_cosignatures(log, size, good).await?;
-    if log == peer.own_log() {
-        peer.links().update(community, |link| link.cosigned_size = link.cosigned_size.max(size));
-    }
-    Ok(())
 }
 
 fn raw(record: store::StoredRecord) -> RawRecord {

@@ -92,6 +92,7 @@ fn batches(records: &[VerifiedRecord], group: usize) -> Vec<Incoming> {
             records: chunk.to_vec(),
             frontier: frontier.clone(),
             checkpoint: sign_checkpoint(&checkpoint, &key).to_bytes().into(),
+            proof: Vec::new(),
             completes: (n + 1) % group == 0,
             identity: None,
         });
@@ -175,11 +176,13 @@ fn config() -> StoreConfig {
             ocid_prefix: None,
         },
         coordinators: Vec::new(),
+        witnesses: Vec::new(),
         n_receipts: 1,
         own: OwnLog {
             name: LogName { community: CommunityId::from_bytes([2; 32]), era: 0 },
             log_key: SigningKey::from_bytes(&[2; 32]),
             mirror: None,
+            witness: None,
         },
         clock: Arc::new(SystemClock::new()),
     }

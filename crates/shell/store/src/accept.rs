@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use record::{Header, LogName, VerifiedRecord};
-use tlog::{Checkpoint, Frontier, Note, NoteSignature, cosign};
+use tlog::{Checkpoint, Frontier, Hash, Note, NoteSignature, cosign};
 
 use crate::{
     error::StoreError,
-    logs::{LogRow, place_of},
+    forks,
+    logs::{LogRow, Pending, place_of},
     proofs, register,
     transaction::Value,
+    witness,
     writer::Scope,
 };
 
@@ -26,6 +28,8 @@ pub struct Incoming {
     pub frontier: Frontier,
     /// The signed checkpoint against which they were verified.
     pub checkpoint: Arc<[u8]>,
+    /// The consistency proof from the tree after them to that checkpoint; empty if they complete it.
+    pub proof: Vec<Hash>,
     /// Whether they complete it.
     pub completes: bool,
     /// The log's identity bundle, when it is seen for the first time.
@@ -49,7 +53,8 @@ pub(crate) async fn accept(
     scope: &mut Scope<'_>,
     incoming: Incoming,
 ) -> Result<Accepted, StoreError> {
-    let Incoming { log, start, mut records, frontier, checkpoint, completes, identity } = incoming;
+    let Incoming { log, start, mut records, frontier, checkpoint, proof, completes, identity } =
+        incoming;
     let tail = scope.tails.get(&mut scope.tx, log).await?;
     let held = tail.map(|it| it.row.clone());
     let size = held.as_ref().map_or(0, |it| it.frontier.size());
@@ -64,16 +69,23 @@ pub(crate) async fn accept(
         must_lead_to(held.as_ref(), &records, &frontier)?;
     }
     let completed = match completes {
-        true => Some(Completed::of(scope, held.as_ref(), &frontier, &checkpoint)?),
+        true => {
+            let leaves: Vec<_> = records.iter().map(|it| it.id().leaf()).collect();
+            let may_cosign = witness::may_cosign(scope, log, held.as_ref(), &leaves).await?;
+            Some(Completed::of(scope, held.as_ref(), (&frontier, &checkpoint), may_cosign)?)
+        }
         false => None,
     };
     let known = scope.tails.get_or_begin(&mut scope.tx, log, identity.as_deref()).await?;
-    if let Some(bundle) = identity.filter(|it| known.row.identity.as_deref() != Some(it)) {
-        set_identity(scope, log, bundle).await?;
+    let is_changed = |it: &Vec<u8>| known.row.identity.as_deref() != Some(it);
+    match identity {
+        Some(bundle) if is_changed(&bundle) => set_identity(scope, log, bundle).await?,
+        Some(_) if held.is_none() => forks::identity_changed(scope, log.community).await?,
+        Some(_) | None => {}
     }
     if !records.is_empty() {
-        let pending = (!completes).then(|| checkpoint.to_vec());
-        store_records(scope, log, records, pending).await?;
+        let pending = Pending { checkpoint: checkpoint.to_vec(), proof };
+        store_records(scope, log, records, (!completes).then_some(pending)).await?;
     }
     let size = size.max(frontier.size());
     let Some(completed) = completed else { return Ok(Accepted { size, cosignatures: Vec::new() }) };
@@ -118,15 +130,17 @@ struct Completed {
     is_news: bool,
     /// Whether it covers more than the newest so far.
     is_newer: bool,
+    /// Whether it may be stated that this head was seen.
+    may_cosign: bool,
 }
 
 impl Completed {
-    /// Cosigns, if we are a mirror. A checkpoint that we have cosigned already keeps that cosignature.
+    /// Cosigns, as a mirror or else as a witness. A checkpoint that we have cosigned already keeps that cosignature.
     fn of(
         scope: &Scope<'_>,
         held: Option<&LogRow>,
-        frontier: &Frontier,
-        note: &[u8],
+        (frontier, note): (&Frontier, &[u8]),
+        may_cosign: bool,
     ) -> Result<Self, StoreError> {
         let malformed = || StoreError::Invalid {
             reason: "note.malformed",
@@ -142,19 +156,16 @@ impl Completed {
         let kept = newest.filter(|(size, _)| *size == checkpoint.size);
         let kept = kept.and_then(|(_, note)| Note::parse(note).ok());
         let kept_lines = kept.iter().flat_map(Note::signatures);
-        let mirror = scope.config.own.mirror.as_ref();
-        let ours = match mirror {
+        let ours = match scope.config.own.cosigner() {
             None => None,
-            Some(mirror) => match kept_lines.clone().find(|it| *it.name() == mirror.name) {
+            Some(cosigner) => match kept_lines.clone().find(|it| *it.name() == cosigner.name) {
                 Some(line) => Some(line.clone()),
-                None => {
+                None if may_cosign => {
                     let at = scope.now.unix_seconds();
-                    Some(
-                        cosign(&checkpoint, &mirror.name, &mirror.key, at)
-                            .ok()
-                            .ok_or_else(malformed)?,
-                    )
+                    let line = cosign(&checkpoint, &cosigner.name, &cosigner.key, at);
+                    Some(line.ok().ok_or_else(malformed)?)
                 }
+                None => None,
             },
         };
         let lines = ours.iter().chain(kept_lines).chain(came.signatures());
@@ -162,22 +173,25 @@ impl Completed {
         let is_newer = newest_size.is_none_or(|size| size < checkpoint.size);
         let is_same = newest.is_some_and(|(_, note)| *note == signed);
         let is_news = newest_size.is_none_or(|size| size <= checkpoint.size) && !is_same;
-        Ok(Self { checkpoint, note: signed, ours, is_news, is_newer })
+        Ok(Self { checkpoint, note: signed, ours, is_news, is_newer, may_cosign })
     }
 
     async fn keep(self, scope: &mut Scope<'_>, log: LogName) -> Result<Accepted, StoreError> {
-        let Self { checkpoint: Checkpoint { size, root, .. }, note, ours, is_news, is_newer } =
-            self;
+        let Self { checkpoint, note, ours, is_news, is_newer, may_cosign } = self;
+        let Checkpoint { size, root, .. } = checkpoint;
         let held = &scope.tails.get_or_begin(&mut scope.tx, log, None).await?.row;
         let accepted = Accepted {
             size: held.frontier.size(),
             cosignatures: ours.iter().map(NoteSignature::render_line).collect(),
         };
         if is_news {
-            keep_checkpoint(scope, log, size, note).await?;
+            keep_checkpoint(scope, log, size, note.clone()).await?;
         }
-        if is_newer {
+        if is_newer && may_cosign {
             scope.group.received.insert(log, (size, root));
+            if scope.config.own.mirror.is_none() && ours.is_some() {
+                witness::keep(scope, log, (size, root), note).await?;
+            }
         }
         Ok(accepted)
     }
@@ -261,7 +275,8 @@ pub(crate) async fn set_identity(
     };
     tail.row.identity = Some(bundle.as_slice().into());
     let values = [bundle.into(), tail.row.log_no.into()];
-    scope.tx.write("UPDATE logs SET identity = ? WHERE log_no = ?", values).await
+    scope.tx.write("UPDATE logs SET identity = ? WHERE log_no = ?", values).await?;
+    forks::identity_changed(scope, log.community).await
 }
 
 /// Rows in one INSERT: past this the statement's own cost no longer shows.
@@ -272,7 +287,7 @@ pub(crate) async fn store_records(
     scope: &mut Scope<'_>,
     log: LogName,
     records: Vec<VerifiedRecord>,
-    pending: Option<Vec<u8>>,
+    pending: Option<Pending>,
 ) -> Result<(), StoreError> {
     let tail = scope.tails.get_or_begin(&mut scope.tx, log, None).await?;
     let (log_no, first) = (tail.row.log_no, tail.row.frontier.size());
@@ -280,6 +295,7 @@ pub(crate) async fn store_records(
     tail.grow(&mut scope.tx, &leaves).await?;
     tail.row.pending = pending;
     scope.group.changed.insert(log);
+    forks::judge_if_accused(scope, log).await?;
     for (index, record) in (first..).zip(&records) {
         register::note(scope, place_of(log_no, index)?, record).await?;
     }

@@ -11,6 +11,7 @@ use crate::{
     accept::{Accepted, Incoming},
     append::{Appended, Draft, Guard},
     error::StoreError,
+    witness::{AddCheckpoint, Witnessed},
 };
 
 /// The most bytes of records that wait for the writer or are being written: 64 batches of 1 MiB. Further callers wait
@@ -35,6 +36,7 @@ pub(crate) enum Job {
     Append { drafts: Vec<Draft>, guard: Guard, reply: Reply<Vec<Appended>> },
     Accept { incoming: Box<Incoming>, reply: Reply<Accepted> },
     Cosigned { log: LogName, size: u64, lines: Vec<String>, reply: Reply<()> },
+    AddCheckpoint { asked: Box<AddCheckpoint>, reply: Reply<Witnessed> },
     SetIdentity { log: LogName, bundle: Vec<u8>, reply: Reply<()> },
     Tick { reply: Reply<()> },
     Close { reply: Reply<()> },
@@ -52,6 +54,7 @@ impl Job {
         match self {
             Self::Append { reply, .. } => drop(reply.send(Err(fault.clone()))),
             Self::Accept { reply, .. } => drop(reply.send(Err(fault.clone()))),
+            Self::AddCheckpoint { reply, .. } => drop(reply.send(Err(fault.clone()))),
             Self::Cosigned { reply, .. }
             | Self::SetIdentity { reply, .. }
             | Self::Tick { reply }
@@ -67,6 +70,7 @@ impl Job {
                 config.own.mirror.is_none() && config.coordinators.contains(&incoming.log.community)
             }
             Self::Append { .. }
+            | Self::AddCheckpoint { .. }
             | Self::SetIdentity { .. }
             | Self::Tick { .. }
             | Self::Close { .. } => false,
@@ -78,6 +82,7 @@ impl Job {
             Self::Append { drafts, .. } => drafts.len(),
             Self::Accept { incoming, .. } => incoming.records.len(),
             Self::Cosigned { .. }
+            | Self::AddCheckpoint { .. }
             | Self::SetIdentity { .. }
             | Self::Tick { .. }
             | Self::Close { .. } => 0,
@@ -95,6 +100,7 @@ impl Job {
                     2 * it.header_bytes().len() + it.content().map_or(0, |it| it.payload.len())
                 })
                 .sum(),
+            Self::AddCheckpoint { asked, .. } => asked.checkpoint.len(),
             Self::SetIdentity { bundle, .. } => bundle.len(),
             Self::Cosigned { lines, .. } => lines.iter().map(String::len).sum(),
             Self::Tick { .. } | Self::Close { .. } => 0,
@@ -152,6 +158,17 @@ impl Store {
         lines: Vec<String>,
     ) -> Result<(), StoreError> {
         self.ask(|reply| Job::Cosigned { log, size, lines, reply }).await
+    }
+
+    /// Cosigns, as a witness, a checkpoint whose log's signature has been verified: if it is proved to continue the
+    /// largest head known here, which is checked and kept before the answer.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotFound`] for an unknown log, or if there is no witness key; [`StoreError::Invalid`] if it is no
+    /// checkpoint.
+    pub async fn add_checkpoint(&self, asked: AddCheckpoint) -> Result<Witnessed, StoreError> {
+        self.ask(|reply| Job::AddCheckpoint { asked: Box::new(asked), reply }).await
     }
 
     /// Keeps the identity bundle of a log.

@@ -16,6 +16,7 @@ mod accept;
 mod append;
 mod connection;
 mod error;
+mod forks;
 mod jobs;
 mod load;
 mod logs;
@@ -26,6 +27,7 @@ mod receipts;
 mod register;
 mod rows;
 mod transaction;
+mod witness;
 mod writer;
 
 use std::{
@@ -36,7 +38,7 @@ use std::{
 
 use civic::RegionView;
 use ed25519_dalek::SigningKey;
-use record::{CommunityId, LogName, Network};
+use record::{CommunityId, LogName, Network, UnixMillis};
 use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
 use tlog::KeyName;
 use tokio::sync::{Semaphore, broadcast, mpsc, watch};
@@ -46,9 +48,11 @@ use crate::connection::WriteFile;
 pub use accept::{Accepted, Incoming};
 pub use append::{Appended, Draft, Guard, Reference};
 pub use error::StoreError;
-pub use logs::LogRow;
+pub use forks::Fork;
+pub use logs::{LogRow, Pending};
 pub use read::{BatchLimits, FeedItem, Position, StoredBatch, StoredRecord, WordsRow};
 pub use read_register::CaseRow;
+pub use witness::{AddCheckpoint, Witnessed};
 pub use writer::Commit;
 
 /// What the store must know besides the file.
@@ -60,6 +64,9 @@ pub struct StoreConfig {
     pub region: RegionView,
     /// Coordinators whose receipts count.
     pub coordinators: Vec<CommunityId>,
+    /// Witnesses with a seat: what they state of a log says, beside the coordinators' receipts, where it is frozen if it
+    /// forks.
+    pub witnesses: Vec<CommunityId>,
     /// How many distinct coordinators' receipts a deadline needs.
     pub n_receipts: usize,
     /// The log that this process writes.
@@ -76,12 +83,15 @@ pub struct OwnLog {
     /// The key that signs its checkpoints.
     pub log_key: SigningKey,
     /// A coordinator cosigns what it holds and files receipts; a node does not.
-    pub mirror: Option<Mirror>,
+    pub mirror: Option<Cosigner>,
+    /// The key with which heads are cosigned that were found consistent: by a node those that it came to hold, by
+    /// everybody those that are brought to it.
+    pub witness: Option<Cosigner>,
 }
 
-/// The key with which a mirror cosigns.
+/// The key with which a mirror or a witness cosigns; one key is one of the two.
 #[derive(Clone)]
-pub struct Mirror {
+pub struct Cosigner {
     /// The cosigner's name in signature lines.
     pub name: KeyName,
     /// Its key.
@@ -100,9 +110,9 @@ impl std::fmt::Debug for OwnLog {
     }
 }
 
-impl std::fmt::Debug for Mirror {
+impl std::fmt::Debug for Cosigner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Mirror").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Cosigner").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -119,6 +129,8 @@ pub struct Store {
     read: SqlitePool,
     commits: broadcast::Sender<Arc<Commit>>,
     fault: watch::Receiver<Option<StoreError>>,
+    /// When a witness has something to state.
+    statement_due: watch::Receiver<Option<UnixMillis>>,
     /// The numbers of the logs that batches were read from.
     numbers: Arc<Mutex<BTreeMap<LogName, i64>>>,
     config: Arc<StoreConfig>,
@@ -166,8 +178,10 @@ impl Store {
         let room = Arc::new(Semaphore::new(jobs::MAX_WAITING_BYTES));
         let last_item = read::feed_end(&read).await?;
         let files = writer::Files { write, read: read.clone(), last_item };
-        let writer::Told { commits, fault } = writer::start(files, Arc::clone(&config), waiting);
-        Ok(Self { jobs, room, read, commits, fault, numbers: Arc::default(), config })
+        let writer::Told { commits, fault, statement_due } =
+            writer::start(files, Arc::clone(&config), waiting);
+        let numbers = Arc::default();
+        Ok(Self { jobs, room, read, commits, fault, statement_due, numbers, config })
     }
 
     /// Tells of every commit from now on. Whoever falls behind is told so, and reads everything anew.

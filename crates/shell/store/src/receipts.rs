@@ -10,6 +10,7 @@ use record::{
 use crate::{
     append::{self, Draft},
     error::StoreError,
+    forks,
     logs::{MAX_LOG_RECORDS, place_of},
     rows,
     transaction::Value,
@@ -60,6 +61,7 @@ pub(crate) async fn note(
             Entry { coordinator, log, size, at: rows::to_i64_at_most(receipt.received_at.0) };
         keep(scope, &entry).await?;
         mark_dirty(scope, &entry).await?;
+        forks::state(scope, coordinator, head).await?;
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ use sqlx::sqlite::SqliteRow;
 use crate::{
     append::{Appended, own_place},
     error::StoreError,
+    forks,
     load::{self, Loaded, Touched},
     logs::{place_of, split_place},
     read::{FeedEnd, FeedItem, Position},
@@ -41,7 +42,13 @@ pub(crate) async fn note(
         Payload::Text(_) | Payload::Notice(_) => note_words(scope, place, record.id()).await,
         Payload::Roll(roll) => note_roll(scope, place, header.community, roll).await,
         Payload::Receipt(receipt) => receipts::note(scope, header.community, receipt).await,
-        Payload::Evidence(_) => Ok(()),
+        Payload::Cosignatures(stated) => {
+            for head in &stated.heads {
+                forks::state(scope, header.community, head).await?;
+            }
+            Ok(())
+        }
+        Payload::Evidence(evidence) => forks::accuse(scope, place, evidence).await,
         Payload::Covenant(_)
         | Payload::Opportunity(_)
         | Payload::Pool(_)

@@ -18,11 +18,13 @@ use crate::{
     StoreConfig, accept, append,
     connection::WriteFile,
     error::StoreError,
+    forks,
     jobs::{Answer, Job, Reply, Waiting, answer},
     logs::{self, LogRow, Tails},
     read::{FeedEnd, FeedItem},
     receipts, register,
     transaction::Transaction,
+    witness,
 };
 
 /// A group closes once it holds this many records; what waits goes into the next one.
@@ -64,6 +66,8 @@ pub(crate) struct Group {
     pub(crate) changed: BTreeSet<LogName>,
     /// Logs of others of which a whole checkpoint came to be held.
     pub(crate) received: BTreeMap<LogName, (u64, Hash)>,
+    /// Accused logs to be judged: they grew, or there is news of what they are accused of or of who stated their heads.
+    pub(crate) judged: BTreeSet<LogName>,
     /// Whether our own log grew.
     pub(crate) own_grew: bool,
     /// How many feed items were written.
@@ -89,6 +93,7 @@ struct Writer {
     tails: Tails,
     commits: broadcast::Sender<Arc<Commit>>,
     fault: watch::Sender<Option<StoreError>>,
+    statement_due: watch::Sender<Option<UnixMillis>>,
     /// The time of the group before.
     last_instant: UnixMillis,
     /// The end of the feed.
@@ -107,12 +112,14 @@ pub(crate) struct Files {
 pub(crate) struct Told {
     pub(crate) commits: broadcast::Sender<Arc<Commit>>,
     pub(crate) fault: watch::Receiver<Option<StoreError>>,
+    pub(crate) statement_due: watch::Receiver<Option<UnixMillis>>,
 }
 
 /// Starts the writer, which ends when it is told to close, or when the last [`crate::Store`] is dropped.
 pub(crate) fn start(files: Files, config: Arc<StoreConfig>, jobs: mpsc::Receiver<Waiting>) -> Told {
     let (commits, _) = broadcast::channel(MAX_UNHEARD_COMMITS);
     let (fault, told) = watch::channel(None);
+    let (statement, statement_due) = watch::channel(None);
     let Files { write, read, last_item } = files;
     let writer = Writer {
         file: write,
@@ -121,11 +128,12 @@ pub(crate) fn start(files: Files, config: Arc<StoreConfig>, jobs: mpsc::Receiver
         tails: Tails::default(),
         commits: commits.clone(),
         fault,
+        statement_due: statement,
         last_instant: last_item.position.instant,
         last_item,
     };
     tokio::spawn(writer.run(jobs));
-    Told { commits, fault: told }
+    Told { commits, fault: told, statement_due }
 }
 
 /// Jobs that are committed together, and the room they take of what may wait.
@@ -269,7 +277,10 @@ impl Writer {
         scope.apply_all(jobs, answers).await?;
         scope.tx.attempt("filing receipts and signing our head");
         receipts::file(&mut scope).await?;
+        let statement_due = witness::state(&mut scope).await?;
         append::sign_head(&mut scope).await?;
+        scope.tx.attempt("judging forks");
+        forks::judge_all(&mut scope).await?;
         scope.tx.attempt("writing the register");
         let last_item = register::refold(&mut scope, self.last_item).await?;
         scope.tx.attempt("committing records");
@@ -277,7 +288,8 @@ impl Writer {
         let last = scope.tx.commit(register::NEXT_DEADLINE).await?;
         self.last_item = last_item;
         self.last_instant = now.max(last_item.position.instant);
-        let next_deadline = register::read_deadline(&last)?;
+        self.statement_due.send_replace(statement_due);
+        let next_deadline = register::read_deadline(&last)?.into_iter().chain(statement_due).min();
         metrics::histogram!("folkmoot_store_commit_seconds")
             .record(started.elapsed().as_secs_f64());
         Ok(Commit {
@@ -319,6 +331,10 @@ impl Scope<'_> {
             }
             Job::Cosigned { log, size, lines, reply } => {
                 let done = accept::add_cosignatures(self, log, size, &lines).await;
+                settle(reply, done, answers)
+            }
+            Job::AddCheckpoint { asked, reply } => {
+                let done = witness::add_checkpoint(self, *asked).await;
                 settle(reply, done, answers)
             }
             Job::SetIdentity { log, bundle, reply } => {

@@ -16,7 +16,7 @@ pub use evidence::ForkEvidence;
 pub use opportunity::OpportunityAction;
 pub use poll::{PollAction, ResultAction, Roll, TallyAction};
 pub use pool::{PledgeAction, PoolAction};
-pub use receipt::Receipt;
+pub use receipt::{Cosignatures, Receipt};
 pub use words::{Notice, Text};
 
 use crate::kind::Known;
@@ -36,6 +36,7 @@ pub enum Payload {
     Tally(TallyAction),
     Result(ResultAction),
     Receipt(Receipt),
+    Cosignatures(Cosignatures),
     Evidence(ForkEvidence),
 }
 
@@ -55,6 +56,7 @@ impl Payload {
             Self::Tally(_) => Known::Tally,
             Self::Result(_) => Known::Result,
             Self::Receipt(_) => Known::Receipt,
+            Self::Cosignatures(_) => Known::Cosignatures,
             Self::Evidence(_) => Known::Evidence,
         }
     }
@@ -86,6 +88,7 @@ impl Payload {
             | Self::Notice(_)
             | Self::Roll(_)
             | Self::Receipt(_)
+            | Self::Cosignatures(_)
             | Self::Evidence(_) => false,
         }
     }
@@ -115,7 +118,8 @@ mod tests {
             Payload::Roll(Roll { roll }),
             Payload::Tally(TallyAction::Withheld),
             Payload::Receipt(Receipt { received_at: UnixMillis(0), heads: vec![] }),
-            Payload::Evidence(ForkEvidence { community, era: 0, one, other }),
+            Payload::Cosignatures(Cosignatures { stated_at: UnixMillis(0), heads: vec![] }),
+            Payload::Evidence(ForkEvidence { community, era: 0, one, other, beginning: None }),
         ]
     }
 

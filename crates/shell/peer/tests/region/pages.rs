@@ -204,6 +204,7 @@ async fn take_without_text(coordinator: &Peer, node: &Peer) {
         records,
         frontier: row.frontier,
         checkpoint: row.checkpoint.unwrap().1.into(),
+        proof: Vec::new(),
         completes: true,
         identity: row.identity.map(|it| it.to_vec()),
     };

@@ -9,7 +9,9 @@
 
 mod accepting;
 mod appending;
+mod author;
 mod durability;
+mod forks;
 mod guards;
 mod register;
 mod world;

@@ -16,7 +16,7 @@ use record::{
 };
 use runtime::clock::ManualClock;
 use store::{
-    Appended, Draft, Guard, Incoming, Mirror, OwnLog, Reference, Store, StoreConfig, StoreError,
+    Appended, Cosigner, Draft, Guard, Incoming, OwnLog, Reference, Store, StoreConfig, StoreError,
 };
 use tempfile::TempDir;
 use tlog::{Frontier, Hash, KeyName, VerifierKey, leaf_hash};
@@ -62,7 +62,7 @@ pub(crate) fn mirror_verifier(n: u8) -> VerifierKey {
 
 /// What community `n` opens its store with; from 101 on it is a coordinator.
 pub(crate) fn config(n: u8, clock: &Arc<ManualClock>) -> StoreConfig {
-    let mirror = || Mirror { name: mirror_name(n), key: mirror_key(n) };
+    let mirror = || Cosigner { name: mirror_name(n), key: mirror_key(n) };
     StoreConfig {
         network: network(),
         region: RegionView {
@@ -71,8 +71,14 @@ pub(crate) fn config(n: u8, clock: &Arc<ManualClock>) -> StoreConfig {
             ocid_prefix: None,
         },
         coordinators: vec![community(101), community(102)],
+        witnesses: Vec::new(),
         n_receipts: 1,
-        own: OwnLog { name: log_of(n), log_key: log_key(n), mirror: (101 <= n).then(mirror) },
+        own: OwnLog {
+            name: log_of(n),
+            log_key: log_key(n),
+            mirror: (101 <= n).then(mirror),
+            witness: None,
+        },
         clock: Arc::clone(clock) as _,
     }
 }
@@ -173,6 +179,7 @@ pub(crate) async fn incoming(from: &Store, log: LogName, start: u64, end: u64) -
         records,
         frontier: frontier(&all[..usize::try_from(end).unwrap()]),
         checkpoint: checkpoint.into(),
+        proof: from.consistency_proof(log, end, size).await.unwrap(),
         completes: end == size,
         identity: None,
     }

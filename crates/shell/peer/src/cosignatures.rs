@@ -1,0 +1,82 @@
+//! Cosignatures that come back for what we hold, and whose are kept; the policy of the region's seats.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use record::{
+    CommunityId,
+    policy::{CosignerGroup, render_policy},
+};
+use replica::Ack;
+use store::StoreError;
+use tlog::{NoteSignature, Policy, VerifierKey, verify_cosignature};
+
+use crate::{
+    hello::Remote,
+    peer::{Peer, PeerError},
+};
+
+/// Keeps the cosignatures of an ack that are the remote's own, a mirror's or a witness's, on the checkpoint of that size.
+/// On the logs of others only those of a seat are kept: the rest would fill the note, and are for their author to show.
+pub(crate) async fn keep_cosignatures(
+    peer: &Peer,
+    remote: &Remote,
+    Ack { log, size, cosignatures }: Ack,
+) -> Result<(), StoreError> {
+    let community = remote.community;
+    let is_own = log == peer.own_log();
+    if cosignatures.is_empty() || !(is_own || peer.has_seat(community)) {
+        return Ok(());
+    }
+    let Some(note) = peer.store().note_at(log, size).await? else { return Ok(()) };
+    let Ok(note) = tlog::Note::parse(&note) else { return Ok(()) };
+    let verifies = |line: &String| verifies(note.text(), line, remote.cosigning_keys());
+    let (good, bad): (Vec<_>, Vec<_>) = cosignatures.into_iter().partition(verifies);
+    if !bad.is_empty() {
+        tracing::warn!(%community, n_lines = bad.len(), "an ack came with cosignatures that do not verify; they were left out");
+    }
+    if good.is_empty() {
+        return Ok(());
+    }
+    peer.store().add_cosignatures(log, size, good).await?;
+    if is_own {
+        peer.links().update(community, |link| link.cosigned_size = link.cosigned_size.max(size));
+    }
+    Ok(())
+}
+
+fn verifies(text: &str, line: &str, keys: [&VerifierKey; 2]) -> bool {
+    NoteSignature::parse_line(line)
+        .is_ok_and(|line| keys.iter().any(|key| verify_cosignature(text, &line, key).is_ok()))
+}
+
+impl Peer {
+    /// Coordinators and witnesses with a seat in the region.
+    pub fn seats(&self) -> impl Iterator<Item = CommunityId> + '_ {
+        let config = self.store().config();
+        let seats: BTreeSet<_> = config.coordinators.iter().chain(&config.witnesses).collect();
+        seats.into_iter().copied()
+    }
+
+    fn has_seat(&self, community: CommunityId) -> bool {
+        self.seats().any(|it| it == community)
+    }
+
+    /// The policy by which more than half of the region's seats must have cosigned; `None` while the identities of too
+    /// few are known here.
+    ///
+    /// # Errors
+    ///
+    /// [`PeerError`] if the disk fails or a log is damaged.
+    pub async fn quorum(&self) -> Result<Option<Arc<Policy>>, PeerError> {
+        let mut known = Vec::new();
+        for seat in self.seats() {
+            known.extend(self.identity_of(seat).await?);
+        }
+        let members: Vec<_> = known.iter().map(|it| it.identity()).collect();
+        let needed = self.seats().count() / 2 + 1;
+        let group = CosignerGroup { name: "seats", needed, members: &members };
+        let text = render_policy(&[], &[group]);
+        // A group that needs more than its members is refused.
+        Ok(Policy::parse(&text).ok().filter(|_| needed <= members.len()).map(Arc::new))
+    }
+}
