@@ -4,6 +4,7 @@
 //! Cli ──▶ run ──▶ verify      a proof, an identity, a whole log ─▶ Exit
 //!                 follow      a coordinator's events, for ever
 //!                 ocds check  what an import would take
+//!                 policy      who must have cosigned
 //!                 limits, completion
 //! ```
 //!
@@ -16,6 +17,7 @@ mod failure;
 pub mod follow;
 pub mod limits;
 pub mod ocds;
+pub mod policy;
 mod time;
 pub mod verify;
 
@@ -61,6 +63,8 @@ pub enum Command {
     Demo(demo::Options),
     /// Verify a proof of a record, an identity, or a whole log.
     Verify(Box<verify::Options>),
+    /// Print a policy: how many of which coordinators and neighbours must have cosigned.
+    Policy(policy::Options),
     /// Print the public events of a region as they happen.
     Follow(follow::Options),
     /// Work with files of the Open Contracting Data Standard.
@@ -113,6 +117,7 @@ pub async fn run(cli: Cli, console: &Console) -> Exit {
     let done = match cli.command {
         Command::Demo(options) => demo::run(&options, console).await,
         Command::Verify(options) => verify::run(&options, console).await,
+        Command::Policy(options) => policy::run(&options, console),
         Command::Follow(options) => follow::run(options, console).await,
         Command::Ocds(options) => ocds::run(&options, console),
         Command::Limits(options) => limits::run(&options, console),

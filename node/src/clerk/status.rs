@@ -20,6 +20,7 @@ pub(super) async fn status(peer: &Peer, n_members: u64) -> Result<Value, Refusal
     let (name, vkey) = described.map(|it| (it.name, it.vkey)).unwrap_or_default();
     let roll = peer.store().roll(own.community).await?;
     let links = links(peer);
+    let fork = peer.store().fork(own).await?;
     let skew = links.iter().find_map(|link| look::at(link, "/clock_skew_millis").as_i64());
     Ok(json!({
         "community": own_id,
@@ -28,6 +29,11 @@ pub(super) async fn status(peer: &Peer, n_members: u64) -> Result<Value, Refusal
         "region": peer.charter().region,
         "region_name": peer.charter().charter.name().as_str(),
         "log": { "era": own.era, "size": size, "root": root, "vkey": vkey },
+        // Its own log has two histories: so many of its records count, and here is who says so.
+        "forked": fork.map(|it| json!({
+            "frozen_size": it.frozen_size,
+            "evidence": { "log": it.evidence_log.to_string(), "index": it.evidence_index },
+        })),
         "coordinator": links.first(),
         "coordinators": links,
         "members": n_members,

@@ -15,6 +15,10 @@ use crate::{
     peer::{Peer, PeerError},
 };
 
+/// Lines on a note beyond which those of neighbours without a seat are left out: half of the sixteen that are kept, so
+/// that seats find room.
+const MAX_NEIGHBOURS: usize = 8;
+
 /// Keeps the cosignatures of an ack that are the remote's own, a mirror's or a witness's, on the checkpoint of that size.
 /// On the logs of others only those of a seat are kept: the rest would fill the note, and are for their author to show.
 pub(crate) async fn keep_cosignatures(
@@ -29,6 +33,9 @@ pub(crate) async fn keep_cosignatures(
     }
     let Some(note) = peer.store().note_at(log, size).await? else { return Ok(()) };
     let Ok(note) = tlog::Note::parse(&note) else { return Ok(()) };
+    if !peer.has_seat(community) && MAX_NEIGHBOURS <= note.signatures().len() {
+        return Ok(());
+    }
     let verifies = |line: &String| verifies(note.text(), line, remote.cosigning_keys());
     let (good, bad): (Vec<_>, Vec<_>) = cosignatures.into_iter().partition(verifies);
     if !bad.is_empty() {

@@ -8,6 +8,7 @@
 //! | `/log/<id>/<era>/payload/<index>` | 32 bytes of salt, then the payload; 410 once erased |
 //! | `/log/<id>/<era>/proof/<index>` | a tlog-proof to the newest checkpoint |
 //! | `/log/<id>/<era>/identity` | the identity bundle |
+//! | `/log/<id>/<era>/evidence` | evidence that the log forked, if it did |
 //! | `POST /witness/add-checkpoint` | the C2SP witness: a cosignature on a checkpoint that is proved |
 //! | `/healthz`, `/readyz`, `/metrics` | for the operator |
 
@@ -43,6 +44,7 @@ pub fn log_pages(peer: Peer) -> Router {
     Router::new()
         .route("/log/{community}/{era}/checkpoint", get(checkpoint))
         .route("/log/{community}/{era}/identity", get(identity))
+        .route("/log/{community}/{era}/evidence", get(evidence))
         .route("/log/{community}/{era}/payload/{index}", get(payload))
         .route("/log/{community}/{era}/proof/{index}", get(proof))
         .route("/log/{community}/{era}/tile/{*place}", get(tile))
@@ -182,6 +184,18 @@ async fn identity(
     let row = peer.store().log(log_name(&community, &era)?).await?;
     let bundle = row.and_then(|it| it.identity).ok_or_else(Problem::not_found)?;
     Ok(page(OCTETS, FOR_SECONDS, bundle.to_vec()))
+}
+
+async fn evidence(
+    State(peer): State<Peer>,
+    Path((community, era)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let fork = peer.store().fork(log_name(&community, &era)?).await?;
+    let fork = fork.ok_or_else(Problem::not_found)?;
+    let (log, index) = (fork.evidence_log, fork.evidence_index);
+    let records = peer.store().records(log, index, index.saturating_add(1)).await?;
+    let content = records.into_iter().next().and_then(|it| it.content);
+    Ok(page(OCTETS, FOR_SECONDS, content.ok_or_else(Problem::not_found)?.payload))
 }
 
 async fn payload(

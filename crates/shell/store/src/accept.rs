@@ -156,6 +156,8 @@ impl Completed {
         let kept = newest.filter(|(size, _)| *size == checkpoint.size);
         let kept = kept.and_then(|(_, note)| Note::parse(note).ok());
         let kept_lines = kept.iter().flat_map(Note::signatures);
+        // A cosignature says that no larger head was seen.
+        let may_cosign = may_cosign && newest_size.is_none_or(|size| size <= checkpoint.size);
         let ours = match scope.config.own.cosigner() {
             None => None,
             Some(cosigner) => match kept_lines.clone().find(|it| *it.name() == cosigner.name) {
@@ -245,8 +247,11 @@ pub(crate) async fn add_cosignatures(
     if held_size != size {
         return Ok(());
     }
-    let note = Note::parse(&note).ok().ok_or(StoreError::Damaged { what: "a checkpoint" })?;
-    let signed = with_lines(&note, lines.iter().chain(note.signatures()))?;
+    let parsed = Note::parse(&note).ok().ok_or(StoreError::Damaged { what: "a checkpoint" })?;
+    let signed = with_lines(&parsed, parsed.signatures().iter().chain(&lines))?;
+    if signed == note {
+        return Ok(());
+    }
     keep_checkpoint(scope, log, size, signed).await
 }
 

@@ -40,13 +40,21 @@ fn evidence(one: (&Author, u64), other: (&Author, u64)) -> ForkEvidence {
     }
 }
 
+fn verify_against(
+    evidence: &ForkEvidence,
+    identity: &crate::head::LogIdentity,
+) -> Result<VerifiedFork, EvidenceError> {
+    verify_evidence(&network(), evidence, identity.identity(), None)
+}
+
 fn verify(evidence: &ForkEvidence, author: &Author) -> Result<VerifiedFork, EvidenceError> {
-    verify_evidence(&network(), evidence, author.identity().identity(), None)
+    verify_against(evidence, &author.identity())
 }
 
 #[test]
 fn two_contradicting_heads_are_evidence_at_every_pair_of_sizes() {
     let branches = forked(5, 20, 20);
+    let identity = branches[0].identity();
     for (small, large) in (6..=20).flat_map(|large| (6..=large).map(move |small| (small, large))) {
         let [one, other] = &branches;
         let mut heads = [(one, small), (other, large)];
@@ -54,7 +62,7 @@ fn two_contradicting_heads_are_evidence_at_every_pair_of_sizes() {
             heads.sort_by_key(|(author, size)| author.checkpoint_at(*size).root);
         }
         let [one, other] = heads;
-        let fork = verify(&evidence(one, other), one.0).unwrap();
+        let fork = verify_against(&evidence(one, other), &identity).unwrap();
         assert_eq!(fork.heads.map(|it| it.size), [small, large]);
     }
 }
@@ -100,10 +108,11 @@ fn a_proof_beside_heads_of_one_size_is_self_contradicting() {
 fn one_flipped_bit_in_any_part_makes_it_no_evidence() {
     let [one, other] = forked(5, 10, 20);
     let whole = evidence((&one, 10), (&other, 20));
+    let identity = one.identity();
     for at in 0..whole.one.len() {
         let mut flipped = whole.clone();
         flipped.one[at] ^= 1;
-        assert!(verify(&flipped, &one).is_err(), "{at}");
+        assert!(verify_against(&flipped, &identity).is_err(), "{at}");
     }
     let parts = whole.beginning.clone().unwrap();
     for at in 0..parts.proof.len() {

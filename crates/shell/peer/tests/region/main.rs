@@ -12,4 +12,5 @@ mod forks;
 mod hellos;
 mod pages;
 mod travel;
+mod witness;
 mod world;

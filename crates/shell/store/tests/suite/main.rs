@@ -14,4 +14,5 @@ mod durability;
 mod forks;
 mod guards;
 mod register;
+mod witnesses;
 mod world;

@@ -1,0 +1,91 @@
+//! What a witness cosigns, and what one with a seat states of it in its own log.
+
+use std::time::Duration;
+
+use ed25519_dalek::SigningKey;
+use record::{Payload, UnixMillis, kind::Known, payload::Cosignatures};
+use store::{Cosigner, Store};
+use tlog::KeyName;
+
+use crate::world::*;
+
+/// Community 3, a witness, with a seat or without one.
+async fn witness(has_seat: bool) -> Place {
+    let mut place = place(3).await;
+    place.store.close().await.unwrap();
+    let mut config = config(3, &place.clock);
+    config.witnesses = if has_seat { vec![community(3)] } else { Vec::new() };
+    config.own.witness = Some(Cosigner {
+        name: KeyName::parse("test.folkmoot.example/witness/3").unwrap(),
+        key: SigningKey::from_bytes(&[33; 32]),
+    });
+    place.store = Store::open(&place.folder.path().join("log.sqlite"), config).await.unwrap();
+    place
+}
+
+/// The sizes that a log's statements name, one list for each record.
+async fn stated(place: &Place) -> Vec<(u64, Vec<u64>)> {
+    let records = place.store.records(place.log, 0, u64::MAX).await.unwrap();
+    let statements = records.into_iter().filter_map(|it| {
+        let payload = it.content.unwrap().payload;
+        let Ok(Payload::Cosignatures(Cosignatures { stated_at, heads })) =
+            proto::payload::decode(Known::Cosignatures, &payload)
+        else {
+            return None;
+        };
+        Some((stated_at.0 - NOON, heads.iter().map(|it| it.size).collect()))
+    });
+    statements.collect()
+}
+
+#[tokio::test]
+async fn a_seated_witness_states_what_it_cosigned_at_most_once_in_ten_seconds_and_only_changes() {
+    let (one, other, witness) = (place(1).await, place(2).await, witness(true).await);
+    append_unknown(&one.store, 1).await;
+    carry(&one.store, &witness.store, one.log).await;
+    assert_eq!(stated(&witness).await, [(0, vec![1])]);
+    assert_eq!(witness.store.next_deadline().await.unwrap(), None);
+
+    append_unknown(&one.store, 2).await;
+    append_unknown(&other.store, 4).await;
+    carry(&one.store, &witness.store, one.log).await;
+    carry(&other.store, &witness.store, other.log).await;
+    let due = Some(UnixMillis(NOON + 10_000));
+    assert_eq!(witness.store.next_deadline().await.unwrap(), due);
+    witness.clock.advance(Duration::from_millis(9_999));
+    witness.store.tick().await.unwrap();
+    assert_eq!(stated(&witness).await.len(), 1);
+    witness.clock.advance(Duration::from_millis(1));
+    witness.store.tick().await.unwrap();
+    assert_eq!(stated(&witness).await, [(0, vec![1]), (10_000, vec![3, 4])]);
+    assert_eq!(witness.store.next_deadline().await.unwrap(), None);
+
+    witness.clock.advance(Duration::from_mins(1));
+    witness.store.tick().await.unwrap();
+    assert_eq!(stated(&witness).await.len(), 2, "nothing changed");
+}
+
+#[tokio::test]
+async fn a_witness_without_a_seat_cosigns_and_states_nothing() {
+    let (one, witness) = (place(1).await, witness(false).await);
+    append_unknown(&one.store, 1).await;
+    let accepted = carry(&one.store, &witness.store, one.log).await;
+    assert_eq!(accepted.cosignatures.len(), 1);
+    assert!(accepted.cosignatures[0].contains("/witness/3"));
+    assert_eq!(size(&witness.store, witness.log).await, 0);
+    let row = witness.store.log(one.log).await.unwrap().unwrap();
+    assert_eq!(row.witnessed.map(|(size, _)| size), Some(1));
+}
+
+#[tokio::test]
+async fn an_older_head_is_not_cosigned_once_a_newer_one_was() {
+    let (one, witness) = (place(1).await, witness(false).await);
+    append_unknown(&one.store, 2).await;
+    let older = incoming(&one.store, one.log, 0, 2).await;
+    append_unknown(&one.store, 2).await;
+    carry(&one.store, &witness.store, one.log).await;
+    let accepted = accept(&witness.store, older).await.unwrap();
+    assert_eq!((accepted.size, accepted.cosignatures), (4, Vec::new()));
+    let row = witness.store.log(one.log).await.unwrap().unwrap();
+    assert_eq!(row.witnessed.map(|(size, _)| size), Some(4));
+}
