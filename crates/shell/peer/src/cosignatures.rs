@@ -8,7 +8,7 @@ use record::{
 };
 use replica::Ack;
 use store::StoreError;
-use tlog::{NoteSignature, Policy, VerifierKey, verify_cosignature};
+use tlog::{Checkpoint, KeyName, NoteSignature, Policy, VerifierKey, verify_cosignature};
 
 use crate::{
     hello::Remote,
@@ -31,12 +31,24 @@ pub(crate) async fn keep_cosignatures(
     if cosignatures.is_empty() || !(is_own || peer.has_seat(community)) {
         return Ok(());
     }
-    let Some(note) = peer.store().note_at(log, size).await? else { return Ok(()) };
-    let Ok(note) = tlog::Note::parse(&note) else { return Ok(()) };
-    if !peer.has_seat(community) && MAX_NEIGHBOURS <= note.signatures().len() {
+    let note = peer.store().note_at(log, size).await?;
+    let note = note.and_then(|it| tlog::Note::parse(&it).ok());
+    let is_full = note.as_ref().is_some_and(|it| MAX_NEIGHBOURS <= it.signatures().len());
+    if is_full && !peer.has_seat(community) {
         return Ok(());
     }
-    let verifies = |line: &String| verifies(note.text(), line, remote.cosigning_keys());
+    let text = match note {
+        Some(note) => note.text().to_owned(),
+        // A busy log has signed another since.
+        None if is_own => {
+            let root = peer.store().root_at(log, size).await?;
+            let origin = peer.network().log_origin(&log.community, log.era);
+            let Ok(origin) = KeyName::parse(&origin) else { return Ok(()) };
+            Checkpoint { origin, size, root }.to_text()
+        }
+        None => return Ok(()),
+    };
+    let verifies = |line: &String| verifies(&text, line, remote.cosigning_keys());
     let (good, bad): (Vec<_>, Vec<_>) = cosignatures.into_iter().partition(verifies);
     if !bad.is_empty() {
         tracing::warn!(%community, n_lines = bad.len(), "an ack came with cosignatures that do not verify; they were left out");

@@ -6,7 +6,7 @@
 //! | `/log/<id>/<era>/tile/<L>/<N>[.p/<W>]` | hashes |
 //! | `/log/<id>/<era>/tile/entries/<N>[.p/<W>]` | headers, each behind its length |
 //! | `/log/<id>/<era>/payload/<index>` | 32 bytes of salt, then the payload; 410 once erased |
-//! | `/log/<id>/<era>/proof/<index>` | a tlog-proof to the newest checkpoint |
+//! | `/log/<id>/<era>/proof/<index>` | a tlog-proof to the largest checkpoint that a quorum cosigned, or else to the newest |
 //! | `/log/<id>/<era>/identity` | the identity bundle |
 //! | `/log/<id>/<era>/evidence` | evidence that the log forked, if it did |
 //! | `POST /witness/add-checkpoint` | the C2SP witness: a cosignature on a checkpoint that is proved |

@@ -3,6 +3,9 @@ ALTER TABLE logs ADD COLUMN pending_proof BLOB;
 -- The largest head that our witness key has cosigned, and its size. It may be ahead of the records held.
 ALTER TABLE logs ADD COLUMN witnessed BLOB;
 ALTER TABLE logs ADD COLUMN witnessed_size INTEGER;
+-- The largest checkpoint that more than half of the seats have cosigned, and its size.
+ALTER TABLE logs ADD COLUMN cosigned BLOB;
+ALTER TABLE logs ADD COLUMN cosigned_size INTEGER;
 
 -- The heads that seated coordinators and witnesses state, in their own logs, that they hold or have cosigned. A log may
 -- be named here before it is known.

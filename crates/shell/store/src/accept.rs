@@ -203,7 +203,7 @@ impl Completed {
 const MAX_KEPT_SIGNATURES: usize = 16;
 
 /// The note with the log's own signature and then these, each signer's first; what is beyond the limit is left out.
-fn with_lines<'a>(
+pub(crate) fn with_lines<'a>(
     note: &'a Note,
     lines: impl Iterator<Item = &'a NoteSignature>,
 ) -> Result<Vec<u8>, StoreError> {
@@ -222,37 +222,6 @@ fn with_lines<'a>(
         detail: format!("The signatures on the checkpoint leave no room for ours: {error}."),
     };
     Ok(Note::new(note.text().to_owned(), signatures).map_err(too_large)?.render().into_bytes())
-}
-
-/// Adds cosignatures to the newest checkpoint, if it still has this size.
-pub(crate) async fn add_cosignatures(
-    scope: &mut Scope<'_>,
-    log: LogName,
-    size: u64,
-    lines: &[String],
-) -> Result<(), StoreError> {
-    let malformed = |error: tlog::note::NoteError| StoreError::Invalid {
-        reason: "note.malformed",
-        detail: format!("A cosignature is not a signature line: {error}."),
-    };
-    if lines.is_empty() {
-        return Ok(());
-    }
-    let lines: Vec<NoteSignature> = lines
-        .iter()
-        .map(|line| NoteSignature::parse_line(line).map_err(malformed))
-        .collect::<Result<_, _>>()?;
-    let Some(tail) = scope.tails.get(&mut scope.tx, log).await? else { return Ok(()) };
-    let Some((held_size, note)) = tail.row.checkpoint.clone() else { return Ok(()) };
-    if held_size != size {
-        return Ok(());
-    }
-    let parsed = Note::parse(&note).ok().ok_or(StoreError::Damaged { what: "a checkpoint" })?;
-    let signed = with_lines(&parsed, parsed.signatures().iter().chain(&lines))?;
-    if signed == note {
-        return Ok(());
-    }
-    keep_checkpoint(scope, log, size, signed).await
 }
 
 /// Makes a note the newest checkpoint of a log.

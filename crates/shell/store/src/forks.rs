@@ -452,7 +452,7 @@ impl crate::StoreConfig {
     }
 
     /// How many seats are more than half of them.
-    fn quorum(&self) -> usize {
+    pub(crate) fn quorum(&self) -> usize {
         self.seats().len() / 2 + 1
     }
 }

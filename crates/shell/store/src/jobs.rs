@@ -146,7 +146,8 @@ impl Store {
         Ok(async { answered.await.unwrap_or(Err(StoreError::Closing)) })
     }
 
-    /// Adds cosignature lines to the newest checkpoint of a log, if it still has this size.
+    /// Adds cosignature lines, already verified, to the checkpoint of this size: the newest of a log, or one that our own
+    /// log signed lately.
     ///
     /// # Errors
     ///

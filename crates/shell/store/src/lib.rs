@@ -15,6 +15,7 @@
 mod accept;
 mod append;
 mod connection;
+mod cosigned;
 mod error;
 mod forks;
 mod jobs;

@@ -10,7 +10,8 @@ use sqlx::{Row as _, SqliteConnection};
 use tlog::{Frontier, Hash, TileCache, TileRef, leaf_hash, tile};
 
 use crate::{
-    error::StoreError, forks, rows, transaction::Transaction, witness::Unstated, writer::Scope,
+    cosigned::RecentHeads, error::StoreError, forks, rows, transaction::Transaction,
+    witness::Unstated, writer::Scope,
 };
 
 /// A log as held.
@@ -28,6 +29,9 @@ pub struct LogRow {
     pub pending: Option<Pending>,
     /// The largest head that our witness key has cosigned, with its size. It may be ahead of what is held.
     pub witnessed: Option<(u64, Vec<u8>)>,
+    /// The largest checkpoint that more than half of the seats have cosigned, as far as that was verified here, with its
+    /// size.
+    pub cosigned: Option<(u64, Vec<u8>)>,
     /// The identity bundle, as it came.
     pub identity: Option<Arc<[u8]>>,
 }
@@ -131,6 +135,8 @@ pub(crate) struct Tails {
     pub(crate) signed: Option<(u64, Hash)>,
     /// Logs that are known here and accused of a fork, once they have been read.
     pub(crate) accused: Option<forks::Accused>,
+    /// The heads of our own log that were signed last, with the cosignatures that came since, the newest at the end.
+    pub(crate) recent: RecentHeads,
     /// What we cosigned as a witness and have not stated yet.
     pub(crate) unstated: Unstated,
 }
@@ -218,11 +224,13 @@ pub(crate) async fn write_changed(scope: &mut Scope<'_>) -> Result<Vec<LogRow>, 
         let (pending, proof) =
             row.pending.clone().map(|it| (it.checkpoint, TileRef::encode(&it.proof))).unzip();
         let (witnessed_size, witnessed) = row.witnessed.clone().unzip();
+        let (cosigned_size, cosigned) = row.cosigned.clone().unzip();
         scope
             .tx
             .write(
                 "UPDATE logs SET frontier = ?, pending = ?, pending_proof = ?, checkpoint = ?,
-                   checkpoint_size = ?, witnessed = ?, witnessed_size = ? WHERE log_no = ?",
+                   checkpoint_size = ?, witnessed = ?, witnessed_size = ?, cosigned = ?, cosigned_size = ?
+                 WHERE log_no = ?",
                 [
                     frontier.into(),
                     pending.into(),
@@ -231,6 +239,8 @@ pub(crate) async fn write_changed(scope: &mut Scope<'_>) -> Result<Vec<LogRow>, 
                     size.into(),
                     witnessed.into(),
                     witnessed_size.map(rows::to_i64).transpose()?.into(),
+                    cosigned.into(),
+                    cosigned_size.map(rows::to_i64).transpose()?.into(),
                     row.log_no.into(),
                 ],
             )
@@ -249,7 +259,7 @@ pub(crate) async fn find_log<'c>(
 ) -> Result<Option<LogRow>, StoreError> {
     sqlx::query(
         "SELECT log_no, community, era, frontier, checkpoint, checkpoint_size, identity, pending,
-                pending_proof, witnessed, witnessed_size
+                pending_proof, witnessed, witnessed_size, cosigned, cosigned_size
          FROM logs WHERE community = $1 AND era = $2",
     )
     .bind(name.community.as_bytes().to_vec())
@@ -267,7 +277,7 @@ pub(crate) async fn all_logs<'c>(
 ) -> Result<Vec<LogRow>, StoreError> {
     sqlx::query(
         "SELECT log_no, community, era, frontier, checkpoint, checkpoint_size, identity, pending,
-                pending_proof, witnessed, witnessed_size
+                pending_proof, witnessed, witnessed_size, cosigned, cosigned_size
          FROM logs ORDER BY log_no",
     )
     .fetch_all(db)
@@ -289,6 +299,8 @@ fn read_log(row: &sqlx::sqlite::SqliteRow) -> Result<LogRow, StoreError> {
         (rows::column(row, 7)?, rows::column(row, 8)?);
     let (witnessed, witnessed_size): (Option<Vec<u8>>, Option<i64>) =
         (rows::column(row, 9)?, rows::column(row, 10)?);
+    let (cosigned, cosigned_size): (Option<Vec<u8>>, Option<i64>) =
+        (rows::column(row, 11)?, rows::column(row, 12)?);
     Ok(LogRow {
         log_no: rows::column(row, 0)?,
         name: LogName {
@@ -305,6 +317,7 @@ fn read_log(row: &sqlx::sqlite::SqliteRow) -> Result<LogRow, StoreError> {
             })
             .transpose()?,
         witnessed: witnessed_size.map(i64::unsigned_abs).zip(witnessed),
+        cosigned: cosigned_size.map(i64::unsigned_abs).zip(cosigned),
     })
 }
 

@@ -17,6 +17,7 @@ use tokio::{
 use crate::{
     StoreConfig, accept, append,
     connection::WriteFile,
+    cosigned,
     error::StoreError,
     forks,
     jobs::{Answer, Job, Reply, Waiting, answer},
@@ -330,7 +331,7 @@ impl Scope<'_> {
                 settle(reply, done, answers)
             }
             Job::Cosigned { log, size, lines, reply } => {
-                let done = accept::add_cosignatures(self, log, size, &lines).await;
+                let done = cosigned::add(self, log, size, &lines).await;
                 settle(reply, done, answers)
             }
             Job::AddCheckpoint { asked, reply } => {

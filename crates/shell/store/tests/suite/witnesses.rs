@@ -5,7 +5,7 @@ use std::time::Duration;
 use ed25519_dalek::SigningKey;
 use record::{Payload, UnixMillis, kind::Known, payload::Cosignatures};
 use store::{Cosigner, Store};
-use tlog::KeyName;
+use tlog::{Checkpoint, KeyName, Note, cosign};
 
 use crate::world::*;
 
@@ -88,4 +88,44 @@ async fn an_older_head_is_not_cosigned_once_a_newer_one_was() {
     assert_eq!((accepted.size, accepted.cosignatures), (4, Vec::new()));
     let row = witness.store.log(one.log).await.unwrap().unwrap();
     assert_eq!(row.witnessed.map(|(size, _)| size), Some(4));
+}
+
+#[tokio::test]
+async fn cosignatures_that_come_late_make_the_largest_head_that_a_quorum_cosigned() {
+    let node = place(1).await;
+    let line = async |seat: u8, size: u64| {
+        let root = node.store.root_at(node.log, size).await.unwrap();
+        let origin = network().log_origin(&node.log.community, 0);
+        let head = Checkpoint { origin: KeyName::parse(&origin).unwrap(), size, root };
+        let name = record::identity::mirror_name(&network(), &community(seat));
+        let name = KeyName::parse(&name).unwrap();
+        cosign(&head, &name, &SigningKey::from_bytes(&[seat; 32]), 7).unwrap().render_line()
+    };
+    let cosigned = async || {
+        let row = node.store.log(node.log).await.unwrap().unwrap();
+        row.cosigned.map(|(size, note)| (size, Note::parse(&note).unwrap().signatures().len()))
+    };
+    let add = async |seat: u8, size: u64| {
+        let lines = vec![line(seat, size).await];
+        node.store.add_cosignatures(node.log, size, lines).await.unwrap();
+    };
+    append_unknown(&node.store, 5).await;
+    add(101, 3).await;
+    assert_eq!(cosigned().await, None, "one of two seats is not more than half");
+    add(99, 3).await;
+    assert_eq!(cosigned().await, None, "a stranger has no seat");
+    add(102, 3).await;
+    assert_eq!(cosigned().await, Some((3, 4)));
+    for seat in [101, 102] {
+        add(seat, 2).await;
+    }
+    assert_eq!(cosigned().await, Some((3, 4)), "a smaller one takes nothing back");
+    for seat in [101, 102] {
+        add(seat, 5).await;
+    }
+    assert_eq!(cosigned().await, Some((5, 3)));
+    node.store.close().await.unwrap();
+    let store = reopen(node.folder.path(), 1, &node.clock).await;
+    let row = store.log(node.log).await.unwrap().unwrap();
+    assert_eq!(row.cosigned.map(|(size, _)| size), Some(5));
 }
