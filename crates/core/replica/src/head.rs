@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use record::{
     CommunityId, Network,
-    identity::{Identity, IdentityBundle, LogKey, MAX_BUNDLE_BYTES, verifier_key},
+    identity::{Identity, IdentityBundle, MAX_BUNDLE_BYTES, verifier_key},
 };
 use tlog::{
     Checkpoint, Hash, Note, checkpoint::CheckpointError, checkpoint::open_note, note::NoteError,
@@ -69,11 +69,6 @@ impl LogIdentity {
     pub(crate) fn is_shorter_than(&self, bundle: &[u8]) -> Result<bool, Fault> {
         Ok(*bundle != *self.bundle && self.n_records < read_bundle(bundle)?.records.len())
     }
-
-    /// The key that signs this log, if the log is of the present era.
-    fn newest_key(&self, log: LogName) -> Option<&LogKey> {
-        (self.identity.era() == log.era).then(|| self.identity.keys().log())
-    }
 }
 
 fn read_bundle(bundle: &[u8]) -> Result<IdentityBundle, Fault> {
@@ -91,7 +86,6 @@ fn read_bundle(bundle: &[u8]) -> Result<IdentityBundle, Fault> {
 pub struct SignedHead {
     size: u64,
     root: Hash,
-    key: LogKey,
     note: Arc<[u8]>,
     bare: Arc<[u8]>,
 }
@@ -121,15 +115,15 @@ impl SignedHead {
         let identity = identity.identity();
         let is_of_identity = (identity.network(), identity.community()) == (network, community);
         let log_key = identity.log_key_for(era, stated.size).filter(|_| is_of_identity);
-        let log_key = *log_key.ok_or(Fault::UnknownKey)?;
-        let key = verifier_key(network, &community, era, &log_key);
+        let log_key = log_key.ok_or(Fault::UnknownKey)?;
+        let key = verifier_key(network, &community, era, log_key);
         let (signed, _) = open_note(note, &key, &[]).map_err(|error| fault_of(&error))?;
         let own_line = signed.note().signatures().iter().find(|line| line.is_by(&key));
         let bare = Note::new(signed.text().to_owned(), own_line.cloned().into_iter().collect())
             .map_err(|error| malformed(&error))?;
         let bare: Arc<[u8]> = bare.render().into_bytes().into();
         let note = if bare == *note_bytes { bare.clone() } else { note_bytes.clone() };
-        Ok(Self { size: stated.size, root: stated.root, key: log_key, note, bare })
+        Ok(Self { size: stated.size, root: stated.root, note, bare })
     }
 
     /// How many records it covers.
@@ -160,11 +154,6 @@ impl SignedHead {
     #[must_use]
     pub fn is_same_head_as(&self, other: &Self) -> bool {
         (self.size, self.root) == (other.size, other.root)
-    }
-
-    /// Whether the key that signed it still signs this log.
-    pub(crate) fn is_by_newest_key(&self, log: LogName, identity: &LogIdentity) -> bool {
-        identity.newest_key(log) == Some(&self.key)
     }
 
     /// The head without cosignatures: a few hundred bytes.

@@ -28,7 +28,11 @@ pub mod services;
 pub mod silence;
 pub mod stream;
 
+mod cosignatures;
+mod evidence;
 mod peer;
+mod standings;
+mod witness;
 
 pub use charter::{CharterFile, Seat};
 pub use config::Config;

@@ -2,6 +2,7 @@
 
 mod author;
 mod catch_up;
+mod evidence;
 mod forks;
 mod laws;
 mod limits;

@@ -14,4 +14,5 @@ mod pages;
 mod quotas;
 mod regions;
 mod travel;
+mod witness;
 mod world;

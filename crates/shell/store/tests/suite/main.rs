@@ -9,10 +9,13 @@
 
 mod accepting;
 mod appending;
+mod author;
 mod durability;
 mod erasing;
+mod forks;
 mod guards;
 mod receipts;
 mod regions;
 mod register;
+mod witnesses;
 mod world;
