@@ -279,6 +279,7 @@ fn release_of(payload: Option<Payload>) -> Option<Release> {
         | Payload::Tally(_)
         | Payload::Result(_)
         | Payload::Receipt(_)
+        | Payload::Cosignatures(_)
         | Payload::Evidence(_)
         | Payload::RegionEpoch(_)
         | Payload::Affiliation(_)

@@ -50,6 +50,7 @@ impl Words {
             | Payload::Tally(_)
             | Payload::Result(_)
             | Payload::Receipt(_)
+            | Payload::Cosignatures(_)
             | Payload::Evidence(_)
             | Payload::RegionEpoch(_)
             | Payload::Affiliation(_)

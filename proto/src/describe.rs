@@ -14,7 +14,7 @@ use record::{
             TallyAction,
         },
         pool::{PledgeAction, PoolAction, PoolOpening},
-        receipt::Receipt,
+        receipt::{Cosignatures, Receipt},
         status::Status,
         words::{Notice, Text},
     },
@@ -41,6 +41,9 @@ pub fn describe(payload: &Payload) -> String {
         Payload::Result(ResultAction::Declare(declaration)) => result_line(declaration),
         Payload::Receipt(Receipt { received_at, heads }) => {
             format!("receipt for {}, received at {}", n_of(heads.len(), "log"), received_at.0)
+        }
+        Payload::Cosignatures(Cosignatures { stated_at, heads }) => {
+            format!("cosigned heads of {}, as of {}", n_of(heads.len(), "log"), stated_at.0)
         }
         Payload::Evidence(ForkEvidence { community, era, .. }) => {
             format!("evidence that the log of {community} forked in era {era}")

@@ -32,6 +32,13 @@ pub mod record {
             include!("gen/folkmoot.record.affiliation.v1.rs");
         }
     }
+    /// What witnesses cosigned.
+    pub mod cosignatures {
+        /// `folkmoot.record.cosignatures.v1`.
+        pub mod v1 {
+            include!("gen/folkmoot.record.cosignatures.v1.rs");
+        }
+    }
     /// Covenants.
     pub mod covenant {
         /// `folkmoot.record.covenant.v1`.

@@ -38,6 +38,7 @@ pub use generated::{clerk::v1 as clerk, types::v1 as types, v1};
 /// The payload of each kind of record. The kind is the package: [`kinds::covenant`] is `folkmoot.record.covenant.v1`.
 pub mod kinds {
     pub use crate::generated::record::affiliation::v1 as affiliation;
+    pub use crate::generated::record::cosignatures::v1 as cosignatures;
     pub use crate::generated::record::covenant::v1 as covenant;
     pub use crate::generated::record::erase::v1 as erase;
     pub use crate::generated::record::erased::v1 as erased;

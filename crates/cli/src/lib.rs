@@ -5,6 +5,7 @@
 //!                 audit       did a coordinator keep its word?
 //!                 follow      a coordinator's events, for ever
 //!                 ocds check  what an import would take
+//!                 policy      who must have cosigned
 //!                 limits, completion
 //! ```
 //!
@@ -17,6 +18,7 @@ mod failure;
 pub mod follow;
 pub mod limits;
 pub mod ocds;
+pub mod policy;
 mod time;
 pub mod verify;
 
@@ -65,6 +67,8 @@ pub enum Command {
     Verify(Box<verify::Options>),
     /// Prove that nothing a coordinator received is missing, or show what is.
     Audit(Box<verify::audit::Options>),
+    /// Print a policy: how many of which coordinators and neighbours must have cosigned.
+    Policy(policy::Options),
     /// Print the public events of a region as they happen.
     Follow(follow::Options),
     /// Work with files of the Open Contracting Data Standard.
@@ -118,6 +122,7 @@ pub async fn run(cli: Cli, console: &Console) -> Exit {
         Command::Demo(options) => demo::run(&options, console).await,
         Command::Verify(options) => verify::run(&options, console).await,
         Command::Audit(options) => verify::audit::run(&options, console).await,
+        Command::Policy(options) => policy::run(&options, console),
         Command::Follow(options) => follow::run(options, console).await,
         Command::Ocds(options) => ocds::run(&options, console),
         Command::Limits(options) => limits::run(&options, console),

@@ -52,7 +52,7 @@ fn an_hour_ago() -> u64 {
 }
 
 async fn estuary() -> Estuary {
-    let community = found("Eastside").await;
+    let mut community = found("Eastside").await;
     let folder = tempfile::tempdir().unwrap();
     let home = DataFolder::at(&folder.path().join("home"));
     let network = community.peer.network().clone();
@@ -65,8 +65,13 @@ async fn estuary() -> Estuary {
     std::fs::write(folder.path().join("charter.toml"), text).unwrap();
     let charter = CharterFile::read(&folder.path().join("charter.toml")).unwrap();
     let clock = Arc::new(ManualClock::at(an_hour_ago()));
-    let opened = Peer::open(&home, charter, Role::Coordinator, Arc::clone(&clock) as _);
+    let opened = Peer::open(&home, charter.clone(), Role::Coordinator, Arc::clone(&clock) as _);
     let coordinator = opened.await.unwrap();
+    // The community joins that region: it keeps what its coordinators acknowledge.
+    community.peer.store().close().await.unwrap();
+    let home = DataFolder::at(&community.folder.path().join("home"));
+    let opened = Peer::open(&home, charter, Role::Node, Arc::new(SystemClock::new()));
+    community.peer = opened.await.unwrap();
     Estuary { coordinator, clock, community, folder, stop: StopSignal::new() }
 }
 
@@ -92,8 +97,16 @@ impl Estuary {
         let headers = from.headers(log, 0, u64::MAX).await.unwrap();
         let frontier: Frontier = headers.iter().map(|it| leaf_hash(it)).collect();
         let identity = row.identity.map(|it| it.to_vec());
-        let (checkpoint, completes) = (checkpoint.into(), true);
-        let incoming = Incoming { log, start, records, frontier, checkpoint, completes, identity };
+        let incoming = Incoming {
+            log,
+            start,
+            records,
+            frontier,
+            checkpoint: checkpoint.into(),
+            proof: Vec::new(),
+            completes: true,
+            identity,
+        };
         let accepted = to.accept(incoming).await.unwrap().await.unwrap();
         from.add_cosignatures(log, accepted.size, accepted.cosignatures).await.unwrap();
     }

@@ -85,6 +85,7 @@ fn words_json(words: &WordsRow) -> Option<Value> {
         | Payload::Tally(_)
         | Payload::Result(_)
         | Payload::Receipt(_)
+        | Payload::Cosignatures(_)
         | Payload::Evidence(_)
         | Payload::RegionEpoch(_)
         | Payload::Affiliation(_)

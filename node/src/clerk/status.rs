@@ -21,6 +21,7 @@ pub(super) async fn status(peer: &Peer, n_members: u64) -> Result<Value, Refusal
     let roll = peer.store().roll(own.community).await?;
     let links = links(peer).await?;
     let region = peer.region();
+    let fork = peer.store().fork(own).await?;
     let skew = links.iter().find_map(|link| look::at(link, "/clock_skew_millis").as_i64());
     Ok(json!({
         "community": own_id,
@@ -31,6 +32,11 @@ pub(super) async fn status(peer: &Peer, n_members: u64) -> Result<Value, Refusal
         "epoch": region.newest().number,
         "has_vote": region.newest().roster.is_member(&own.community),
         "log": { "era": own.era, "size": size, "root": root, "vkey": vkey },
+        // Its own log has two histories: so many of its records count, and here is who says so.
+        "forked": fork.map(|it| json!({
+            "frozen_size": it.frozen_size,
+            "evidence": { "log": it.evidence_log.to_string(), "index": it.evidence_index },
+        })),
         "coordinator": links.first(),
         "coordinators": links,
         "members": n_members,

@@ -40,6 +40,14 @@ fn sentences(status: &Value) -> String {
         look::at(status, "/members"),
     );
     // Writing to a string cannot fail.
+    if let Some(frozen_size) = look::at(status, "/forked/frozen_size").as_u64() {
+        let _ = writeln!(
+            text,
+            "This log has two histories: this node's keys signed heads that contradict each other, as when a backup runs beside the original. Its first {frozen_size} records count for ever; what comes after them is kept and does not count.\n  Stop whichever copy is not this one. Your officers end it by a recovery. The evidence is record {} of {}.",
+            look::at(status, "/forked/evidence/index"),
+            text_of(look::at(status, "/forked/evidence/log")),
+        );
+    }
     for link in look::at(status, "/coordinators").as_array().into_iter().flatten() {
         let state =
             if look::at(link, "/connected") == true { "connected" } else { "not connected" };
@@ -113,6 +121,14 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn tells_of_a_fork_and_what_still_counts_and_else_says_nothing_of_it() {
+        let evidence = json!({ "log": "fm1abc/0", "index": 7 });
+        let told = sentences(&json!({ "forked": { "frozen_size": 5, "evidence": evidence } }));
+        assert!(told.contains("first 5 records count") && told.contains("7 of fm1abc/0"), "{told}");
+        assert!(!sentences(&json!({ "forked": null })).contains("two histories"));
+    }
 
     #[test]
     fn tells_how_a_coordinator_treats_our_log_and_that_it_is_silent() {

@@ -34,6 +34,8 @@ pub(super) const OPTIONS: Limit =
 pub(super) const BALLOTS: Limit = Limit { reason: "poll.too_many_ballots", most: MAX_BALLOTS };
 pub(super) const NOTE: Limit =
     Limit { reason: "note.too_large", most: tlog::note::MAX_NOTE_BYTES as u64 };
+pub(super) const PROOF: Limit =
+    Limit { reason: "proof.too_long", most: tlog::MAX_CONSISTENCY_HASHES as u64 };
 
 impl Limit {
     /// The number, if it is not above the limit.

@@ -1,36 +1,35 @@
 //! Payloads of every kind, as a careful author would write them.
 
+mod logs;
+
 use proptest::{collection::btree_set, collection::vec, option, prelude::*, sample::select};
 use record::{
-    CommunityId, LogName, Money, Payload, RecordId, RegionId, UnixMillis,
+    CommunityId, Money, Payload, RecordId, RegionId, UnixMillis,
     canonical_text::canonical,
     money::Currency,
     org::OrgId,
     payload::{
-        Affiliation, CovenantAction, Erase, Erased, ForkEvidence, Notice, OpportunityAction,
-        PledgeAction, PollAction, PoolAction, Receipt, ResultAction, Roll, Status, TallyAction,
-        Text,
+        Affiliation, Cosignatures, CovenantAction, Erase, Erased, Notice, OpportunityAction,
+        PledgeAction, PollAction, PoolAction, Receipt, ResultAction, Roll, TallyAction, Text,
         covenant::{
             Commitment, CovenantType, Domain, Level, Minute, Party, PartyRole, Power, Proposal,
             Signature,
         },
         erasure::{Asker, Ground},
-        index::{Index, IndexEntry},
         opportunity::{Publication, Release, Source, Stage},
         poll::{
             CommunitySum, Constituency, Counts, DecidingSum, Declaration, Method, Mode, Outcome,
             PollOpening, RollCommitment, Threshold, ThresholdBase,
         },
         pool::{LockRule, PoolOpening},
-        receipt::HeldHead,
-        status::{Lift, Reason, Standing},
         words::{Language, TextHash, Wording},
     },
     place::{GssCode, Place},
     region::{Epoch, EpochHash, RegionAction, Roster, SeatAddress},
     time::CivilDate,
 };
-use tlog::Hash;
+
+use self::logs::{evidence, index, receipt, status};
 
 /// Any payload that is decoded here.
 pub(crate) fn payload() -> impl Strategy<Value = Payload> {
@@ -46,6 +45,9 @@ pub(crate) fn payload() -> impl Strategy<Value = Payload> {
         tally().prop_map(Payload::Tally),
         declaration().prop_map(|it| Payload::Result(ResultAction::Declare(it))),
         receipt().prop_map(Payload::Receipt),
+        receipt().prop_map(|Receipt { received_at: stated_at, heads }| {
+            Payload::Cosignatures(Cosignatures { stated_at, heads })
+        }),
         evidence().prop_map(Payload::Evidence),
         region_action().prop_map(Payload::RegionEpoch),
         affiliation().prop_map(Payload::Affiliation),
@@ -387,53 +389,6 @@ fn declaration() -> impl Strategy<Value = Declaration> {
             outcome,
         },
     )
-}
-
-fn receipt() -> impl Strategy<Value = Receipt> {
-    let place = (any::<[u8; 32]>(), any::<u32>());
-    let heads = proptest::collection::btree_map(place, any::<(u64, [u8; 32])>(), 1..5);
-    (instant(), heads).prop_map(|(received_at, heads)| {
-        let head = |((community, era), (size, root))| HeldHead {
-            community: CommunityId::from_bytes(community),
-            era,
-            size,
-            root: Hash::from_bytes(root),
-        };
-        Receipt { received_at, heads: heads.into_iter().map(head).collect() }
-    })
-}
-
-fn index() -> impl Strategy<Value = Index> {
-    let place = (any::<[u8; 32]>(), any::<u32>());
-    let shown = (any::<(u64, [u8; 32])>(), select(Standing::ALL.to_vec()));
-    let entries = proptest::collection::btree_map(place, shown, 1..5);
-    (any::<[u8; 32]>(), any::<u64>(), any::<u32>(), entries).prop_map(
-        |(root, n_entries, n_to_follow, entries)| {
-            let entry = |((community, era), ((size, root), standing))| IndexEntry {
-                log: LogName { community: CommunityId::from_bytes(community), era },
-                size,
-                root: Hash::from_bytes(root),
-                standing,
-            };
-            let changes = entries.into_iter().map(entry).collect();
-            Index { root: Hash::from_bytes(root), n_entries, n_to_follow, changes }
-        },
-    )
-}
-
-fn status() -> impl Strategy<Value = Status> {
-    let reason = option::of(select(Reason::ALL.to_vec()));
-    (community(), any::<u32>(), instant(), reason, option::of(instant())).prop_map(
-        |(community, era, since, reason, until)| {
-            let until = until.filter(|_| reason.map(Reason::lift) == Some(Lift::Time));
-            Status { log: LogName { community, era }, since, reason, until }
-        },
-    )
-}
-
-fn evidence() -> impl Strategy<Value = ForkEvidence> {
-    (community(), any::<u32>(), vec(any::<u8>(), 1..40), vec(any::<u8>(), 1..40))
-        .prop_map(|(community, era, one, other)| ForkEvidence { community, era, one, other })
 }
 
 fn region_action() -> impl Strategy<Value = RegionAction> {

@@ -1,7 +1,9 @@
-//! `folkmoot verify`: a proof of one record, an identity, or a whole log, checked by arithmetic alone.
+//! `folkmoot verify`: a proof of one record, an identity, evidence of a fork, or a whole log, checked by arithmetic
+//! alone.
 //!
 //! ```text
 //! FILE  c2sp.org/tlog-proof@v1 … ─▶ proof      is this record in the log that its community signed?
+//!       evidence of a fork       ─▶ fork       did this log sign two heads that cannot both be true?
 //!       anything else            ─▶ identity   who is this community, by whose signatures?
 //! FOLDER, http://…/log/<id>/<era> ▶ log        is every record, payload and tile what the checkpoint says?
 //! https://…  ─▶ its server is met first: given, or trusted on first use (and said so)
@@ -11,6 +13,7 @@
 //! that it shows everybody the same log, a policy of witnesses shows.
 
 pub mod audit;
+mod evidence;
 mod http;
 mod identity;
 mod log;
@@ -24,7 +27,7 @@ mod trust;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use record::CommunityId;
+use record::{CommunityId, identity::Identity};
 use runtime::exit::Exit;
 use serde_json::json;
 use tlog::{Policy, VerifierKey};
@@ -41,7 +44,7 @@ use crate::{Console, Failure, follow::pin::GivenKey};
 #[derive(Debug, Clone, Args)]
 #[command(after_help = HELP)]
 pub struct Options {
-    /// A .tlog-proof, an identity bundle, a folder with an exported log, or http(s)://HOST:PORT/log/ID/ERA[/identity|/proof/N].
+    /// A .tlog-proof, an identity bundle, evidence of a fork, a folder with an exported log, or http(s)://HOST:PORT/log/ID/ERA[/identity|/evidence|/proof/N].
     #[arg(value_name = "FILE|FOLDER|URL")]
     pub subject: String,
     /// The community that it must be of.
@@ -56,7 +59,7 @@ pub struct Options {
     /// A C2SP policy file: the witnesses that must have cosigned.
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
-    /// For a proof: the author's identity bundle, instead of the one in the proof.
+    /// For a proof: the author's identity bundle, instead of the one in the proof. For evidence: that of the log accused.
     #[arg(long, value_name = "FILE")]
     pub identity: Option<PathBuf>,
     /// For a proof: the record's header, instead of the one in the proof.
@@ -79,8 +82,10 @@ Examples:
   folkmoot verify https://coordinator.example:7443/log/fm1…/0 --server-key fm1…
   folkmoot verify https://coordinator.example:7443/log/fm1…/0/proof/17
   folkmoot verify exported-log/
+  folkmoot verify eastside.evidence --identity eastside.identity
 
-A proof saved from /log/ID/ERA/proof/N carries the record and its author's identity: no other file is needed.
+Evidence is at /log/ID/ERA/evidence. A head by a retired key is evidence only if the quorum of --policy had cosigned
+it before. A proof saved from /log/ID/ERA/proof/N carries the record and its author's identity: no other file is needed.
 Without --server-key the server at an https:// address is trusted on first use. What it serves is verified all the same.
 
 Exit codes:
@@ -147,8 +152,20 @@ fn verify_bytes(bytes: &[u8], options: &Options, trust: &Trust) -> Result<Report
             };
             Ok(Report::Record(proof::verify(bytes, beside, trust)?))
         }
+        Form::Evidence => {
+            let bundle = options.identity.as_deref();
+            let bundle =
+                bundle.map(|it| source::read_file(it, subject::MAX_FILE_BYTES)).transpose()?;
+            Ok(Report::Fork(evidence::verify(bytes, bundle, trust)?))
+        }
         Form::Identity => Ok(Report::Identity(identity::verify(bytes, trust)?.0)),
     }
+}
+
+/// The verified identity in a file.
+pub(crate) fn read_identity(path: &Path) -> Result<Identity, Failure> {
+    let bytes = source::read_file(path, subject::MAX_FILE_BYTES)?;
+    Ok(identity::open(&bytes, None)?.0.identity)
 }
 
 fn read_policy(path: &Path) -> Result<Policy, Failure> {

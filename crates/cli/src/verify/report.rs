@@ -4,6 +4,7 @@ use record::CommunityId;
 use serde_json::{Value, json};
 
 use super::{
+    evidence::{ForkReport, ForkedHead},
     identity::{IdentityReport, Who},
     log::LogReport,
     proof::RecordReport,
@@ -17,6 +18,7 @@ pub(super) enum Report {
     Record(RecordReport),
     Identity(IdentityReport),
     Log(LogReport),
+    Fork(ForkReport),
 }
 
 impl Report {
@@ -26,6 +28,7 @@ impl Report {
             Self::Record(report) => ("record", serde_json::to_value(report)),
             Self::Identity(report) => ("identity", serde_json::to_value(report)),
             Self::Log(report) => ("log", serde_json::to_value(report)),
+            Self::Fork(report) => ("fork", serde_json::to_value(report)),
         };
         let mut object = json!({ "verified": true, "what": what });
         if let (Some(object), Ok(Value::Object(found))) = (object.as_object_mut(), found) {
@@ -40,6 +43,7 @@ impl Report {
             Self::Record(report) => render_record(report),
             Self::Identity(report) => render_identity(report),
             Self::Log(report) => render_log(report),
+            Self::Fork(report) => render_fork(report),
         }
     }
 }
@@ -149,6 +153,17 @@ fn render_identity(report: &IdentityReport) -> String {
         lines.add("epoch", place);
     }
     lines.head(checkpoint);
+    lines.finish(who)
+}
+
+fn render_fork(report: &ForkReport) -> String {
+    let ForkReport { who, era, heads } = report;
+    let mut lines =
+        Lines::new("Verified: the log forked. It signed two heads that cannot both be true.");
+    lines.who(who).add("era", era);
+    for ForkedHead { size, root } in heads {
+        lines.add("signed head", format_args!("{size} records, root {root}"));
+    }
     lines.finish(who)
 }
 

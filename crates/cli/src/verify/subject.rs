@@ -7,7 +7,7 @@ use record::{LogName, identity::MAX_BUNDLE_BYTES};
 use runtime::exit::Exit;
 use tlog::proof_file::MAX_TLOG_PROOF_BYTES;
 
-use super::{http::Http, source::Source};
+use super::{evidence::is_evidence, http::Http, source::Source};
 use crate::{
     Console, Failure,
     follow::{
@@ -28,7 +28,7 @@ const PROOF_PREFIX: &[u8] = b"c2sp.org/tlog-proof@";
 pub(super) enum Subject {
     /// A whole log, and which one if the address says so.
     Log { site: Site, name: Option<LogName> },
-    /// One page of a log: a proof or an identity.
+    /// One page of a log: a proof, an identity, or evidence.
     Page { site: Site, path: String },
     /// A file.
     File(PathBuf),
@@ -93,6 +93,8 @@ pub(super) fn unpinned(server_key: Option<GivenKey>) -> Result<(), Failure> {
 pub(super) enum Form {
     /// A C2SP tlog-proof.
     Proof,
+    /// Evidence of a fork.
+    Evidence,
     /// An identity bundle, or nothing that is known.
     Identity,
 }
@@ -114,7 +116,7 @@ impl Subject {
         let wrong = || {
             let detail = format!(
                 "`{url}` is no address of a log. One reads http://HOST:PORT/log/fm1…/ERA, or https://…, \
-                 with /identity or /proof/NUMBER behind it for one page. Nothing was verified."
+                 with /identity, /evidence or /proof/NUMBER behind it for one page. Nothing was verified."
             );
             Failure::new(Exit::Usage, "url.malformed", detail)
         };
@@ -131,7 +133,9 @@ impl Subject {
         };
         match parts.next() {
             None => Ok(Self::Log { site, name: Some(name) }),
-            Some(page) if page == "identity" || page.starts_with("proof/") => {
+            Some(page)
+                if ["identity", "evidence"].contains(&page) || page.starts_with("proof/") =>
+            {
                 Ok(Self::Page { site, path: page.to_owned() })
             }
             Some(_) => Err(wrong()),
@@ -150,7 +154,13 @@ pub(super) fn form_of(bytes: &[u8]) -> Result<Form, Failure> {
     if bytes.is_empty() {
         return Err(Failure::does_not_hold("file.empty", "The file is empty: it proves nothing."));
     }
-    Ok(if bytes.starts_with(PROOF_PREFIX) { Form::Proof } else { Form::Identity })
+    Ok(if bytes.starts_with(PROOF_PREFIX) {
+        Form::Proof
+    } else if is_evidence(bytes) {
+        Form::Evidence
+    } else {
+        Form::Identity
+    })
 }
 
 #[cfg(test)]
@@ -169,13 +179,14 @@ mod tests {
     }
 
     #[test]
-    fn an_address_names_a_log_or_one_of_its_two_pages() {
+    fn an_address_names_a_log_or_one_of_its_three_pages() {
         let id: record::CommunityId = record::CommunityId::from_bytes([1; 32]);
         let url = |rest: &str| format!("http://127.0.0.1:8080/log/{id}/3{rest}");
         assert_eq!(parse(&url("")), Ok("log 3".into()));
         assert_eq!(parse(&url("/")), Ok("log 3".into()));
         assert_eq!(parse(&url("/proof/7")), Ok("page proof/7".into()));
         assert_eq!(parse(&url("/identity")), Ok("page identity".into()));
+        assert_eq!(parse(&url("/evidence")), Ok("page evidence".into()));
         assert_eq!(parse(&url("/tile/0/000")), Err("url.malformed"));
         assert_eq!(parse("http://127.0.0.1:8080/"), Err("url.malformed"));
         assert_eq!(parse(&format!("http://127.0.0.1:8080/log/{ID}x/0")), Err("url.malformed"));
@@ -196,6 +207,7 @@ mod tests {
         assert_eq!(form_of(b"c2sp.org/tlog-proof@v1\n"), Ok(Form::Proof));
         assert_eq!(form_of(b"c2sp.org/tlog-proof@v9\n"), Ok(Form::Proof));
         assert_eq!(form_of(&[10, 0]), Ok(Form::Identity));
+        assert_eq!(form_of(&[10, 32, 0]), Ok(Form::Evidence));
         assert_eq!(form_of(&[]).map_err(|it| it.exit()), Err(Exit::Verification));
     }
 }

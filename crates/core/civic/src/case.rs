@@ -1,6 +1,6 @@
 //! What goes into a fold and what comes out: records with receipts in, a case out.
 
-use record::{CommunityId, ItemId, Payload, RecordId, UnixMillis, place::Place};
+use record::{CommunityId, ItemId, LogName, Payload, RecordId, UnixMillis, place::Place};
 
 use crate::{covenant, opportunity, poll, pool, refusal::Refusal};
 
@@ -21,11 +21,19 @@ pub struct CaseRecord {
     pub references: Vec<RecordId>,
     /// The k-th earliest receipt; `None` while there is none, and then the record counts provisionally.
     pub received_at: Option<UnixMillis>,
+    /// Whether its log forked and it lies behind the head at which the log is frozen (ARCHITECTURE §6, Forks).
+    pub frozen: bool,
     /// What it says.
     pub payload: Payload,
 }
 
 impl CaseRecord {
+    /// The log that it is in.
+    #[must_use]
+    pub const fn log(&self) -> LogName {
+        LogName { community: self.community, era: self.era }
+    }
+
     /// Whether it was received before this deadline. The instant of the deadline is too late; no receipt yet is in
     /// time, provisionally.
     #[must_use]

@@ -88,7 +88,9 @@ fn judged(
         return None;
     }
     let roster = &region.in_force_at(opening.received_at).roster;
-    let verdict = if roster.is_member(&opening.community) {
+    let verdict = if opening.frozen {
+        Err(Refusal::Frozen { log: opening.log() })
+    } else if roster.is_member(&opening.community) {
         life.verify_opening(roster)
     } else {
         Err(Refusal::NotAMember { community: opening.community })
@@ -128,6 +130,7 @@ fn open<'a>(
         | Payload::Tally(_)
         | Payload::Result(_)
         | Payload::Receipt(_)
+        | Payload::Cosignatures(_)
         | Payload::Evidence(_)
         | Payload::RegionEpoch(_)
         | Payload::Affiliation(_)
@@ -149,6 +152,8 @@ fn sort_out<'a>(
     let refusal = |record: &CaseRecord| {
         if record.payload.opens_case() || record.references.first() != Some(&opening.id) {
             Some(Refusal::OtherCase { case: opening.id })
+        } else if record.frozen {
+            Some(Refusal::Frozen { log: record.log() })
         } else if !region.is_member(&record.community, record.received_at) {
             Some(Refusal::NotAMember { community: record.community })
         } else {
@@ -216,4 +221,42 @@ fn refused<'a>(
 /// The refusal of a record whose kind has no meaning in the case.
 pub(crate) fn other_kind(record: &CaseRecord) -> Verdict {
     Verdict::Refused(Refusal::OtherKind { kind: record.payload.kind().package() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        pool as pools,
+        samples::{follow, opening, pool, region, verdict},
+    };
+
+    fn pledged(frozen: [bool; 2]) -> Case {
+        let terms = pool::terms(record::payload::pool::LockRule::AtClose);
+        let mut records = vec![opening(1, pool::open(terms)), follow(2, 2, 2, pool::firm(5))];
+        for (record, frozen) in records.iter_mut().zip(frozen) {
+            record.frozen = frozen;
+        }
+        fold(&records, &region(), UnixMillis(3)).unwrap()
+    }
+
+    fn quantity(case: &Case) -> u64 {
+        let CaseBody::Pool(pools::PoolView { quantity, .. }) = &case.body else { panic!("a pool") };
+        *quantity
+    }
+
+    #[test]
+    fn a_record_behind_the_head_at_which_its_log_is_frozen_does_not_count() {
+        assert_eq!(quantity(&pledged([false, false])), 5);
+        let case = pledged([false, true]);
+        assert_eq!(quantity(&case), 0);
+        assert_eq!(verdict(&case, 2), "log.frozen");
+    }
+
+    #[test]
+    fn a_case_whose_opening_is_frozen_is_refused_with_all_that_follows() {
+        let case = pledged([true, false]);
+        assert_eq!(case.state, "refused");
+        assert_eq!(verdict(&case, 2), "record.case_refused");
+    }
 }

@@ -102,6 +102,7 @@ mod tests {
             time: UnixMillis(time),
             references: references.iter().map(|n| record_id(*n)).collect(),
             received_at: None,
+            frozen: false,
             payload: Payload::Roll(Roll { roll }),
         }
     }

@@ -112,6 +112,7 @@ impl<'a> Pool<'a> {
             | Payload::Tally(_)
             | Payload::Result(_)
             | Payload::Receipt(_)
+            | Payload::Cosignatures(_)
             | Payload::Evidence(_)
             | Payload::RegionEpoch(_)
             | Payload::Affiliation(_)

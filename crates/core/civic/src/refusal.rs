@@ -41,6 +41,14 @@ pub enum Refusal {
         /// How many count.
         most: usize,
     },
+    /// The record's log forked, and it lies behind the head at which the log is frozen.
+    #[error(
+        "{log} has two histories that contradict each other, and this record is not in the part that more than half of the region's coordinators and witnesses had seen before. It stays in the log and does not count. The community's officers end this by a recovery; then write it again."
+    )]
+    Frozen {
+        /// The log that it is in.
+        log: LogName,
+    },
     /// The opening record of the case was refused.
     #[error(
         "The record that opened this case was refused, so nothing that follows it counts. Open the case anew."
@@ -69,6 +77,7 @@ impl Refusal {
             Self::OtherCase { .. } => "record.other_case",
             Self::OtherKind { .. } => "record.other_kind",
             Self::TooMany { .. } => "case.too_many",
+            Self::Frozen { .. } => "log.frozen",
             Self::CaseRefused => "record.case_refused",
             Self::Covenant(refusal) => refusal.reason(),
             Self::Opportunity(refusal) => refusal.reason(),

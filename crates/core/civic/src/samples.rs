@@ -44,6 +44,7 @@ pub(crate) fn opening(author: u8, payload: Payload) -> CaseRecord {
         time: UnixMillis(0),
         references: Vec::new(),
         received_at: Some(UnixMillis(1)),
+        frozen: false,
         payload,
     }
 }
@@ -58,6 +59,7 @@ pub(crate) fn follow(n: u8, author: u8, at: u64, payload: Payload) -> CaseRecord
         time: UnixMillis(at),
         references: vec![CASE],
         received_at: Some(UnixMillis(at)),
+        frozen: false,
         payload,
     }
 }

@@ -94,6 +94,7 @@ pub enum Known {
     Tally,
     Result,
     Receipt,
+    Cosignatures,
     Evidence,
     RegionEpoch,
     Affiliation,
@@ -119,6 +120,7 @@ impl Known {
         Self::Tally,
         Self::Result,
         Self::Receipt,
+        Self::Cosignatures,
         Self::Evidence,
         Self::RegionEpoch,
         Self::Affiliation,
@@ -145,6 +147,7 @@ impl Known {
             Self::Tally => "folkmoot.record.tally.v1",
             Self::Result => "folkmoot.record.result.v1",
             Self::Receipt => "folkmoot.record.receipt.v1",
+            Self::Cosignatures => "folkmoot.record.cosignatures.v1",
             Self::Evidence => "folkmoot.record.evidence.v1",
             Self::RegionEpoch => "folkmoot.record.region_epoch.v1",
             Self::Affiliation => "folkmoot.record.affiliation.v1",
@@ -171,6 +174,7 @@ impl Known {
             | Self::Tally
             | Self::Result
             | Self::Receipt
+            | Self::Cosignatures
             | Self::Evidence
             | Self::RegionEpoch
             | Self::Affiliation

@@ -17,6 +17,7 @@
 
 pub mod canonical_text;
 pub mod commitment;
+pub mod fork;
 pub mod header;
 pub mod identity;
 pub mod ids;
@@ -28,6 +29,7 @@ pub mod name;
 pub mod org;
 pub mod payload;
 pub mod place;
+pub mod policy;
 pub mod proof_extra;
 pub mod region;
 pub mod time;

@@ -1,6 +1,11 @@
-//! Fork evidence: two signed heads of one log that cannot both be true.
+//! Fork evidence: two signed heads of one log that cannot both be true, so put together that anybody can check it.
 
-use record::{Network, payload::ForkEvidence};
+use record::{
+    Network,
+    fork::{EvidenceError, verify_evidence},
+    payload::{ForkEvidence, evidence::Beginning},
+};
+use tlog::Policy;
 
 use crate::{
     fault::Fault,
@@ -8,36 +13,51 @@ use crate::{
     head::{LogIdentity, SignedHead},
 };
 
-/// Two heads of one log as evidence, both signatures verified anew.
+/// Two heads of one log as evidence, verified as anybody else will.
 ///
-/// Of heads of one size the roots must differ: that is seen from the two alone. Of heads of different
-/// sizes it must be known already that the larger tree does not begin with the smaller: the caller has
-/// compared the smaller root with the tree under the larger. Each note is reduced to the log's own
-/// signature and the smaller head stands first, so that every party makes the same evidence.
+/// Of heads of different sizes, `beginning` shows that the larger tree does not begin with the smaller. The smaller head
+/// stands first. Each note is reduced to the log's own signature, unless a key has been retired: then the cosignatures
+/// say whether it counts, and `quorum` which of them are needed.
 ///
 /// # Errors
 ///
-/// [`Fault::RetiredKey`] unless the log's newest key signed both: a retired key may be a stolen one,
-/// and an innocent community must not be frozen by it. [`Fault::HeadMalformed`] if the two agree, and
-/// any fault of [`SignedHead::open`].
+/// [`Fault::RetiredKey`] if a key behind a head is retired and the quorum had not cosigned that head before: the key may
+/// be a stolen one, and an innocent community must not be frozen by it. [`Fault::HeadMalformed`] if the two do not
+/// contradict each other, [`Fault::OtherOrigin`] if one is of another log.
 pub fn fork_evidence(
     network: &Network,
     log: LogName,
     identity: &LogIdentity,
-    heads: [&SignedHead; 2],
+    [one, other]: [&SignedHead; 2],
+    (beginning, quorum): (Option<Beginning>, Option<&Policy>),
 ) -> Result<ForkEvidence, Fault> {
-    let [one, other] = heads;
-    let open = |head: &SignedHead| SignedHead::open(network, log, identity, head.bare());
-    let (mut one, mut other) = (open(one)?, open(other)?);
-    if (other.size(), other.root()) < (one.size(), one.root()) {
-        std::mem::swap(&mut one, &mut other);
-    }
-    if (one.size(), one.root()) == (other.size(), other.root()) {
-        return Err(Fault::HeadMalformed { detail: "the two heads are one".to_owned() });
-    }
-    if !(one.is_by_newest_key(log, identity) && other.is_by_newest_key(log, identity)) {
-        return Err(Fault::RetiredKey);
-    }
+    let is_in_order = (one.size(), one.root()) <= (other.size(), other.root());
+    let [one, other] = if is_in_order { [one, other] } else { [other, one] };
     let LogName { community, era } = log;
-    Ok(ForkEvidence { community, era, one: one.bare().to_vec(), other: other.bare().to_vec() })
+    let of = |notes: [&[u8]; 2]| {
+        let [one, other] = notes.map(<[u8]>::to_vec);
+        ForkEvidence { community, era, one, other, beginning: beginning.clone() }
+    };
+    let verified = |evidence: ForkEvidence| {
+        verify_evidence(network, &evidence, identity.identity(), quorum).map(|_| evidence)
+    };
+    match verified(of([one.bare(), other.bare()])) {
+        Err(EvidenceError::RetiredKey) => verified(of([one.note(), other.note()])),
+        done => done,
+    }
+    .map_err(fault_of)
+}
+
+fn fault_of(error: EvidenceError) -> Fault {
+    match error {
+        EvidenceError::RetiredKey => Fault::RetiredKey,
+        EvidenceError::UnknownKey => Fault::UnknownKey,
+        EvidenceError::BadSignature => Fault::BadSignature,
+        EvidenceError::OtherOrigin { expected, found } => Fault::OtherOrigin { expected, found },
+        EvidenceError::OtherCommunity
+        | EvidenceError::Malformed { .. }
+        | EvidenceError::NotTwo
+        | EvidenceError::NoContradiction
+        | EvidenceError::Proof(_) => Fault::HeadMalformed { detail: error.to_string() },
+    }
 }

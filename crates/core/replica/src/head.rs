@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use record::{
     CommunityId, Network,
-    identity::{Identity, IdentityBundle, LogKey, MAX_BUNDLE_BYTES, verifier_key},
+    identity::{Identity, IdentityBundle, MAX_BUNDLE_BYTES, verifier_key},
 };
 use tlog::{
     Checkpoint, Hash, Note, checkpoint::CheckpointError, checkpoint::open_note, note::NoteError,
@@ -84,11 +84,6 @@ impl LogIdentity {
     pub(crate) fn is_shorter_than(&self, bundle: &[u8]) -> Result<bool, Fault> {
         Ok(*bundle != *self.bundle && self.n_records < read_bundle(bundle)?.records.len())
     }
-
-    /// The key that signs this log, if the log is of the present era.
-    fn newest_key(&self, log: LogName) -> Option<&LogKey> {
-        (self.identity.era() == log.era).then(|| self.identity.keys().log())
-    }
 }
 
 fn read_bundle(bundle: &[u8]) -> Result<IdentityBundle, Fault> {
@@ -106,7 +101,6 @@ fn read_bundle(bundle: &[u8]) -> Result<IdentityBundle, Fault> {
 pub struct SignedHead {
     size: u64,
     root: Hash,
-    key: LogKey,
     note: Arc<[u8]>,
     bare: Arc<[u8]>,
 }
@@ -152,7 +146,7 @@ impl SignedHead {
             .map_err(|error| malformed(&error))?;
         let bare: Arc<[u8]> = bare.render().into_bytes().into();
         let note = if bare == *note_bytes { bare.clone() } else { note_bytes.clone() };
-        Ok(Self { size: stated.size, root: stated.root, key: log_key, note, bare })
+        Ok(Self { size: stated.size, root: stated.root, note, bare })
     }
 
     /// How many records it covers.
@@ -183,11 +177,6 @@ impl SignedHead {
     #[must_use]
     pub fn is_same_head_as(&self, other: &Self) -> bool {
         (self.size, self.root) == (other.size, other.root)
-    }
-
-    /// Whether the key that signed it still signs this log.
-    pub(crate) fn is_by_newest_key(&self, log: LogName, identity: &LogIdentity) -> bool {
-        identity.newest_key(log) == Some(&self.key)
     }
 
     /// The head without cosignatures: a few hundred bytes.

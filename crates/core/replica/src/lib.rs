@@ -41,7 +41,9 @@ pub mod silence;
 
 pub use batch::{BatchPlace, VerifiedBatch, verify_batch};
 pub use evidence::fork_evidence;
-pub use exchange::{Admission, Exchange, ExchangeConfig, HeldLog, Input, Output, Store};
+pub use exchange::{
+    Admission, Exchange, ExchangeConfig, HeldLog, Input, Output, PendingHead, Store,
+};
 pub use fault::Fault;
 pub use frame::{Ack, Batch, Frame, Head, LogName, RawRecord, Refusal, Want};
 pub use head::{LogIdentity, SignedHead};

@@ -43,7 +43,7 @@ pub use note::{Note, NoteSignature, Signer};
 pub use policy::Policy;
 pub use proof::{MAX_CONSISTENCY_HASHES, verify_consistency, verify_inclusion};
 pub use proof_file::TlogProof;
-pub use prove::{NodeRef, consistency_proof, inclusion_proof, root_at};
+pub use prove::{NodeRef, consistency_proof, inclusion_proof, join_consistency, root_at};
 pub use tile::{BundleRef, TileRef};
 pub use tile_cache::TileCache;
 pub use tree::{EMPTY_ROOT, Frontier, MAX_TREE_SIZE, empty_root, leaf_hash, node_hash};

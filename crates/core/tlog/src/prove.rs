@@ -28,9 +28,11 @@
 //! A *lookup* is `Fn(level, index) -> Option<Hash>`: the hash of the perfect subtree over the leaves
 //! `index * 2^level .. (index + 1) * 2^level`, or `None` if it is not at hand.
 
+use std::collections::BTreeMap;
+
 use crate::{
     hash::Hash,
-    tree::{EMPTY_ROOT, Frontier, MAX_TREE_SIZE, root_of_peaks},
+    tree::{EMPTY_ROOT, Frontier, MAX_TREE_SIZE, node_hash, root_of_peaks},
 };
 
 /// A perfect subtree: the leaves `index * 2^level .. (index + 1) * 2^level`.
@@ -239,6 +241,37 @@ pub fn consistency_proof(
     lookup: &impl Fn(u8, u64) -> Option<Hash>,
 ) -> Result<Vec<Hash>, ProveError> {
     consistency_ranges(old_size, new_size)?.iter().map(|range| range.root(lookup)).collect()
+}
+
+/// One consistency proof of two that follow each other: from the tree of `old_size` to that of `middle_size`, and from
+/// there to that of `new_size`, where the sizes ascend. The middle tree need not be known to whoever verifies the result.
+///
+/// Nothing is verified: the joined proof holds if both do. `None` if one of them lacks hashes.
+#[must_use]
+pub fn join_consistency(
+    [old_size, middle_size, new_size]: [u64; 3],
+    old_to_middle: &[Hash],
+    middle_to_new: &[Hash],
+) -> Option<Vec<Hash>> {
+    let mut known = BTreeMap::new();
+    let links = [(old_size, middle_size, old_to_middle), (middle_size, new_size, middle_to_new)];
+    for (old, new, proof) in links {
+        let ranges = consistency_ranges(old, new).ok()?;
+        known.extend(ranges.iter().map(|it| (it.start, it.end)).zip(proof.iter().copied()));
+    }
+    let joined = consistency_ranges(old_size, new_size).ok()?;
+    joined.iter().map(|range| root_of_known(range.start, range.end, &known)).collect()
+}
+
+/// The root over `start..end`, from roots of the parts into which a tree divides it.
+fn root_of_known(start: u64, end: u64, known: &BTreeMap<(u64, u64), Hash>) -> Option<Hash> {
+    if let Some(root) = known.get(&(start, end)) {
+        return Some(*root);
+    }
+    let middle = split_point(start, end)?;
+    // The first part that is missing ends it: else a short proof of a large tree would cost every leaf.
+    let left = root_of_known(start, middle, known)?;
+    Some(node_hash(&left, &root_of_known(middle, end, known)?))
 }
 
 /// The tree as it stood at `size`, ready to grow on from there.

@@ -12,7 +12,7 @@ use sha2::Sha256;
 use tlog::{
     EMPTY_ROOT, Frontier, Hash, MAX_CONSISTENCY_HASHES, MAX_TREE_SIZE, leaf_hash, node_hash,
     proof::ProofError,
-    prove::{consistency_proof, inclusion_proof, leaf_lookup, root_at},
+    prove::{consistency_proof, inclusion_proof, join_consistency, leaf_lookup, root_at},
     verify_consistency, verify_inclusion,
 };
 
@@ -42,6 +42,26 @@ fn every_pair_of_small_trees_is_consistent() {
             assert_eq!(verified, Ok(()), "{old} to {new}");
         }
     }
+}
+
+#[test]
+fn two_proofs_that_follow_each_other_join_to_the_one_between_their_ends() {
+    let leaves = leaves(40);
+    let proof = |old, new| consistency_proof(old, new, &leaf_lookup(&leaves)).unwrap();
+    for (new, middle) in (0..=40).flat_map(|new| (0..=new).map(move |middle| (new, middle))) {
+        for old in 0..=middle {
+            let links = [proof(old, middle), proof(middle, new)];
+            let joined = join_consistency([old, middle, new], &links[0], &links[1]);
+            assert_eq!(joined, Some(proof(old, new)), "{old} {middle} {new}");
+        }
+    }
+}
+
+#[test]
+fn a_proof_that_lacks_hashes_joins_to_nothing_at_any_size() {
+    let sizes = [5, MAX_TREE_SIZE / 2 + 1, MAX_TREE_SIZE];
+    assert_eq!(join_consistency(sizes, &[], &[]), None);
+    assert_eq!(join_consistency([9, 7, 5], &[], &[]), None);
 }
 
 #[test]

@@ -14,13 +14,23 @@ const PROTOCOL_VERSIONS: &[u32] = &[1];
 pub struct Remote {
     /// Which community.
     pub community: CommunityId,
-    /// The key that verifies its cosignatures.
+    /// The key that verifies what it cosigns as a mirror.
     pub mirror_key: tlog::VerifierKey,
+    /// The key that verifies what it cosigns as a witness.
+    pub witness_key: tlog::VerifierKey,
     /// Its region, where it is another than ours: its charter differs. It is spoken to all the same, but neither side's
     /// register holds a case of the other's region. `None` as well if it did not say.
     pub other_region: Option<RegionId>,
     /// Its clock less ours, in milliseconds, where it said the time; as much as the Hello was under way included.
     pub clock_skew_millis: Option<i64>,
+}
+
+impl Remote {
+    /// The keys by which it cosigns.
+    #[must_use]
+    pub const fn cosigning_keys(&self) -> [&tlog::VerifierKey; 2] {
+        [&self.mirror_key, &self.witness_key]
+    }
 }
 
 /// Why the other end is not spoken to.
@@ -153,9 +163,11 @@ pub fn verify_hello(
     }
     let mirror = identity.keys().mirror();
     let mirror_key = record::identity::mirror_verifier_key(peer.network(), &community, mirror);
+    let witness = identity.keys().witness();
+    let witness_key = record::identity::witness_verifier_key(peer.network(), &community, witness);
     let clock_skew_millis = skew(hello.time, peer.clock().now_millis());
     let other_region = other_region(&hello.region, peer.charter().region);
-    Ok(Remote { community, mirror_key, other_region, clock_skew_millis })
+    Ok(Remote { community, mirror_key, witness_key, other_region, clock_skew_millis })
 }
 
 /// Their region, if they said one and it is not ours.

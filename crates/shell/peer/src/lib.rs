@@ -34,7 +34,11 @@ pub mod services;
 pub mod silence;
 pub mod stream;
 
+mod cosignatures;
+mod evidence;
 mod peer;
+mod standings;
+mod witness;
 
 pub use action::ActionFile;
 pub use charter::{CharterFile, Seat};

@@ -201,7 +201,7 @@ async fn open(
     seeds: &KeySeeds,
     clock: Arc<dyn Clock>,
 ) -> Result<Store, PeerError> {
-    let own_log = OwnLog { name: own.log, log_key: seeds.keys().log, mirror: None };
+    let own_log = OwnLog { name: own.log, log_key: seeds.keys().log, mirror: None, witness: None };
     let config = StoreConfig::of_no_region(own.network.clone(), own_log, clock);
     Ok(Store::open(&folder.log_file(), config).await?)
 }

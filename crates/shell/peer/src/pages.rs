@@ -6,8 +6,10 @@
 //! | `/log/<id>/<era>/tile/<L>/<N>[.p/<W>]` | hashes |
 //! | `/log/<id>/<era>/tile/entries/<N>[.p/<W>]` | headers, each behind its length |
 //! | `/log/<id>/<era>/payload/<index>` | 32 bytes of salt, then the payload; 410 once erased |
-//! | `/log/<id>/<era>/proof/<index>` | a tlog-proof to the newest checkpoint |
+//! | `/log/<id>/<era>/proof/<index>` | a tlog-proof to the largest checkpoint that a quorum cosigned, or else to the newest |
 //! | `/log/<id>/<era>/identity` | the identity bundle |
+//! | `/log/<id>/<era>/evidence` | evidence that the log forked, if it did |
+//! | `POST /witness/add-checkpoint` | the C2SP witness: a cosignature on a checkpoint that is proved |
 //! | `/.well-known/folkmoot/region` | the region's newest epoch, and the certificate that shows it |
 //! | `/healthz`, `/readyz`, `/metrics` | for the operator |
 
@@ -31,7 +33,7 @@ use tlog::{
     tile::{BundleRef, encode_bundle},
 };
 
-use crate::peer::Peer;
+use crate::{peer::Peer, witness::witness_pages};
 
 /// What never changes may be kept for a year.
 const FOR_LONG: &str = "public, max-age=31536000, immutable";
@@ -40,16 +42,18 @@ const FOR_SECONDS: &str = "public, max-age=2";
 /// A payload may be erased, so nobody else is asked to keep it.
 const NOT_KEPT: &str = "no-cache";
 
-/// The pages of every log held, and of the region.
+/// The pages of every log held, of the region, and of the witness.
 pub fn log_pages(peer: Peer) -> Router {
     Router::new()
         .route("/log/{community}/{era}/checkpoint", get(checkpoint))
         .route("/log/{community}/{era}/identity", get(identity))
+        .route("/log/{community}/{era}/evidence", get(evidence))
         .route("/log/{community}/{era}/payload/{index}", get(payload))
         .route("/log/{community}/{era}/proof/{index}", get(proof))
         .route("/log/{community}/{era}/tile/{*place}", get(tile))
         .route("/.well-known/folkmoot/region", get(region::region))
-        .with_state(peer)
+        .with_state(peer.clone())
+        .merge(witness_pages(peer))
 }
 
 /// The pages for whoever runs the process.
@@ -184,6 +188,18 @@ async fn identity(
     let row = peer.store().log(log_name(&community, &era)?).await?;
     let bundle = row.and_then(|it| it.identity).ok_or_else(Problem::not_found)?;
     Ok(page(OCTETS, FOR_SECONDS, bundle.to_vec()))
+}
+
+async fn evidence(
+    State(peer): State<Peer>,
+    Path((community, era)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let fork = peer.store().fork(log_name(&community, &era)?).await?;
+    let fork = fork.ok_or_else(Problem::not_found)?;
+    let (log, index) = (fork.evidence_log, fork.evidence_index);
+    let records = peer.store().records(log, index, index.saturating_add(1)).await?;
+    let content = records.into_iter().next().and_then(|it| it.content);
+    Ok(page(OCTETS, FOR_SECONDS, content.ok_or_else(Problem::not_found)?.payload))
 }
 
 async fn payload(

@@ -6,23 +6,21 @@ use std::{
 };
 
 use civic::RegionView;
+use ed25519_dalek::SigningKey;
 use record::{
-    CommunityId, Kind, LogName, Network,
-    commitment::Salt,
-    identity::{IdentityAction, mirror_name},
-    kind::Known,
-    payload::ForkEvidence,
+    CommunityId, LogName, Network,
+    identity::{IdentityAction, mirror_name, witness_name},
     region::{CertifiedEpoch, EpochHash},
 };
-use replica::{Admission, ExchangeConfig, HeldLog, LogIdentity, SignedHead};
+use replica::{Admission, ExchangeConfig, HeldLog, LogIdentity, PendingHead, SignedHead};
 use runtime::{clock::Clock, stop::StopSignal};
-use store::{Draft, Guard, LogRow, Mirror, OwnLog, Store, StoreConfig, StoreError};
+use store::{Cosigner, LogRow, OwnLog, Store, StoreConfig, StoreError};
 use tlog::{KeyName, Note};
 use tokio::sync::broadcast;
 
 use crate::{
     charter::CharterFile,
-    folder::{DataFolder, FolderError, Keys, fresh_seed},
+    folder::{DataFolder, FolderError, Keys},
     links::Links,
     own::Own,
     quotas::Quotas,
@@ -78,11 +76,11 @@ pub(crate) type Certified = Mutex<Option<(EpochHash, Arc<Vec<CertifiedEpoch>>)>>
 /// One process as others see it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Peer {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
-struct Shared {
+pub(crate) struct Shared {
     keys: Keys,
     charter: CharterFile,
     community: CommunityId,
@@ -96,8 +94,8 @@ struct Shared {
     identities: Mutex<BTreeMap<LogName, Arc<LogIdentity>>>,
     /// Told when every stream is to end.
     ending: StopSignal,
-    /// Logs of which evidence has been filed since the start.
-    accused: Mutex<BTreeSet<LogName>>,
+    /// Logs of which evidence is being filed.
+    pub(crate) accused: Mutex<BTreeSet<LogName>>,
     grown: broadcast::Sender<Arc<Vec<HeldLog>>>,
 }
 
@@ -216,6 +214,7 @@ impl Peer {
         ExchangeConfig {
             network: self.network().clone(),
             admitted: Admission::Only(Arc::new(self.admitted())),
+            quorum: None,
         }
     }
 
@@ -264,7 +263,14 @@ impl Peer {
             log,
             frontier: row.frontier.clone(),
             head: note.map(open).transpose()?,
-            pending: row.pending.as_deref().map(open).transpose()?,
+            pending: row
+                .pending
+                .as_ref()
+                .map(|it| {
+                    let proof = it.proof.clone();
+                    open(&it.checkpoint).map(|head| PendingHead { head, proof })
+                })
+                .transpose()?,
             cosignatures: note.map(|it| self.own_lines(it)).unwrap_or_default(),
             identity,
         })
@@ -272,14 +278,17 @@ impl Peer {
 
     /// Our own cosignature lines on a note.
     fn own_lines(&self, note: &[u8]) -> Vec<String> {
-        let Some(mirror) = &self.store().config().own.mirror else { return Vec::new() };
         let Ok(note) = Note::parse(note) else { return Vec::new() };
-        let ours = note.signatures().iter().filter(|line| mirror.has_signed(line));
+        let OwnLog { mirror, witness, .. } = &self.store().config().own;
+        let is_ours = |line: &&tlog::NoteSignature| {
+            mirror.iter().chain(witness).any(|it| it.has_signed(line))
+        };
+        let ours = note.signatures().iter().filter(is_ours);
         ours.map(tlog::NoteSignature::render_line).collect()
     }
 
     /// The verified identity of a log, verified once for each bundle.
-    fn identity(&self, row: &LogRow) -> Result<Arc<LogIdentity>, PeerError> {
+    pub(crate) fn identity(&self, row: &LogRow) -> Result<Arc<LogIdentity>, PeerError> {
         let damaged = |what: String| PeerError::Damaged { log: row.name, what };
         let bundle = row.identity.as_deref().ok_or_else(|| damaged("no identity".to_owned()))?;
         // A panic while this is held cannot leave the map half-changed.
@@ -368,37 +377,6 @@ impl Peer {
             }
         }
     }
-
-    /// Keeps evidence of a fork in our own log, once.
-    ///
-    /// # Errors
-    ///
-    /// [`PeerError`] if it cannot be written.
-    pub async fn file_evidence(&self, evidence: ForkEvidence) -> Result<(), PeerError> {
-        let log = LogName { community: evidence.community, era: evidence.era };
-        let is_new = self.shared.accused.lock().unwrap_or_else(PoisonError::into_inner).insert(log);
-        if !is_new {
-            return Ok(());
-        }
-        let filed = self.write_evidence(evidence).await;
-        if filed.is_err() {
-            self.shared.accused.lock().unwrap_or_else(PoisonError::into_inner).remove(&log);
-        }
-        filed
-    }
-
-    async fn write_evidence(&self, evidence: ForkEvidence) -> Result<(), PeerError> {
-        let log = LogName { community: evidence.community, era: evidence.era };
-        tracing::warn!(%log, "a log has signed two heads that cannot both be true; the evidence is kept in our own log");
-        let draft = Draft {
-            kind: Kind::from(Known::Evidence),
-            payload: proto::payload::encode(&record::Payload::Evidence(evidence)),
-            salt: Salt(*fresh_seed()?),
-            references: Vec::new(),
-        };
-        self.store().append(vec![draft], Guard::None).await?;
-        Ok(())
-    }
 }
 
 /// How long a wait may be before the clock is looked at again.
@@ -457,11 +435,12 @@ pub(crate) fn store_config(
     role: Role,
     clock: Arc<dyn Clock>,
 ) -> StoreConfig {
-    let mirror = || Mirror {
-        name: KeyName::parse(&mirror_name(charter.network(), &own.community))
-            .expect("DNS names, base32 and slashes make a key name"),
-        key: keys.mirror.clone(),
+    let cosigner = |name: &str, key: &SigningKey| Cosigner {
+        name: KeyName::parse(name).expect("DNS names, base32 and slashes make a key name"),
+        key: key.clone(),
     };
+    let mirror = || cosigner(&mirror_name(charter.network(), &own.community), &keys.mirror);
+    let witness = cosigner(&witness_name(charter.network(), &own.community), &keys.witness);
     StoreConfig {
         network: charter.network().clone(),
         region: RegionView::founded(&charter.charter),
@@ -469,6 +448,7 @@ pub(crate) fn store_config(
             name: own,
             log_key: keys.log.clone(),
             mirror: (role == Role::Coordinator).then(mirror),
+            witness: Some(witness),
         },
         clock,
     }

@@ -7,14 +7,17 @@ use std::{
 };
 
 use record::{
-    Kind, LogName, Payload, UnixMillis, commitment::Salt, kind::Known, payload::Status,
-    region::Rules,
+    CommunityId, Kind, LogName, Payload, UnixMillis, commitment::Salt, kind::Known,
+    payload::Status, region::Rules,
 };
 use replica::quota::{Charge, Limiter};
 use store::{Draft, Guard, StoreError};
 use tokio::sync::broadcast;
 
-use crate::peer::{Peer, Role};
+use crate::{
+    peer::{Peer, Role},
+    standings::standing,
+};
 
 /// Statuses that a stream may fall behind before it asks how every log is treated.
 const MAX_UNHEARD_STATUSES: usize = 256;
@@ -44,6 +47,11 @@ impl Quotas {
     /// Tells a stream how logs are treated from now on.
     pub(crate) fn listen(&self) -> broadcast::Receiver<Status> {
         self.told.subscribe()
+    }
+
+    /// Whether a community has to wait now.
+    pub(crate) fn is_throttled(&self, community: &CommunityId) -> bool {
+        self.with(|limiter| limiter.throttled(community).is_some())
     }
 
     /// Every log that has to wait now.
@@ -99,25 +107,36 @@ impl Peer {
         }
     }
 
-    /// Lifts every pause when it is over, by itself. Runs until it is dropped.
+    /// Lifts every pause when it is over, by itself, and says which logs forked. Runs until it is dropped.
     ///
     /// # Errors
     ///
     /// [`StoreError`] if the disk cannot be read.
     pub async fn keep_quotas(self) -> Result<(), StoreError> {
         self.forget_old_pauses().await?;
+        let mut told = None;
         loop {
             tokio::time::sleep(LOOK_AGAIN).await;
-            self.lift_due().await;
+            self.lift_due().await?;
+            let forks = Some(self.store().forks().await?);
+            if told != forks {
+                self.treat_forks().await?;
+                told = forks;
+            }
         }
     }
 
     /// Ends the pauses that are over.
-    pub async fn lift_due(&self) {
-        let now = UnixMillis(self.clock().now_millis());
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the disk cannot be read.
+    pub async fn lift_due(&self) -> Result<(), StoreError> {
+        let (now, forked) = (UnixMillis(self.clock().now_millis()), self.forked().await?);
         for log in self.quotas().with(|limiter| limiter.lift(now)) {
-            self.treat(Status { log, since: now, reason: None, until: None }).await;
+            self.treat(standing(&forked, log, now)).await;
         }
+        Ok(())
     }
 
     /// A pause that was filed before this process began is over: its account began anew.

@@ -265,7 +265,8 @@ impl Peer {
         }
     }
 
-    /// One record with a tlog-proof to the newest checkpoint that covers it. The proof carries the record and its
+    /// One record with a tlog-proof to the largest checkpoint that a quorum has cosigned, if that covers it, else to the
+    /// newest. The proof carries the record and its
     /// author's identity in its extra line, so that one saved file can be checked offline.
     ///
     /// # Errors
@@ -278,7 +279,9 @@ impl Peer {
     ) -> Result<(store::StoredRecord, Vec<u8>), StoreError> {
         let missing = || StoreError::NotFound { what: format!("record {index} of {log}") };
         let row = self.store().log(log).await?.ok_or_else(missing)?;
-        let (size, note) = row.checkpoint.filter(|(size, _)| index < *size).ok_or_else(missing)?;
+        // What a quorum has cosigned is worth more to a reader than what is newer.
+        let heads = row.cosigned.into_iter().chain(row.checkpoint);
+        let (size, note) = heads.into_iter().find(|(size, _)| index < *size).ok_or_else(missing)?;
         let record = self.store().records(log, index, index + 1).await?;
         let record = record.into_iter().next().ok_or_else(missing)?;
         let hashes = self.store().inclusion_proof(log, index, size).await?;

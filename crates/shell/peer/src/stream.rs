@@ -15,11 +15,13 @@ use std::{collections::VecDeque, sync::Arc};
 
 use proto::v1;
 use record::{
-    CommunityId, LogName, RegionId, VerifiedRecord,
+    LogName, RegionId, VerifiedRecord,
     limits::{MAX_BATCH_BYTES, MAX_BATCH_RECORDS},
     payload::Status as LogStatus,
 };
-use replica::{Ack, Exchange, Frame, HeldLog, Input, Output, RawRecord, quota::Charge};
+use replica::{
+    Ack, Exchange, ExchangeConfig, Frame, HeldLog, Input, Output, RawRecord, quota::Charge,
+};
 use store::{Accepted, BatchLimits, Incoming, StoreError};
 use tokio::{
     sync::{broadcast, mpsc},
@@ -29,6 +31,8 @@ use tokio_stream::{Stream, StreamExt as _};
 use tonic::Status;
 
 use crate::{
+    cosignatures::keep_cosignatures,
+    evidence::told_to_author,
     frames::{parse_frame, render_frame},
     hello::Remote,
     links::ToldStanding,
@@ -64,9 +68,10 @@ pub async fn run(
     let mut region = peer.store().region();
     region.mark_unchanged();
     let mut treated = peer.quotas().listen();
-    let admitted = peer.admitted();
+    let (admitted, seats) = (peer.admitted(), peer.region().quorum());
     let held = peer.held_logs().await?;
-    let (exchange, first) = Exchange::new(peer.exchange_config(), held);
+    let config = ExchangeConfig { quorum: peer.quorum().await?, ..peer.exchange_config() };
+    let (exchange, first) = Exchange::new(config, held);
     // At most one for each load and batch under way, which the exchange's credit bounds.
     let (answers, mut answered) = mpsc::unbounded_channel();
     let mut stream = ReplicationStream {
@@ -78,10 +83,10 @@ pub async fn run(
         loaded: VecDeque::new(),
         told_of_dates: false,
         keeping: JoinSet::new(),
-        kept_slot: None,
     };
     stream.carry_out(first).await?;
-    stream.tell_throttled().await?;
+    stream.tell_standings().await?;
+    stream.tell_of_forks().await?;
     loop {
         let has_frames = !stream.queue.is_empty();
         tokio::select! {
@@ -93,7 +98,7 @@ pub async fn run(
             }
             () = peer.streams_ending() => return Err(StreamEnd::Stopping),
             Ok(()) = region.changed() => {
-                if peer.admitted() != admitted {
+                if peer.admitted() != admitted || peer.region().quorum() != seats {
                     return Err(StreamEnd::RegionChanged);
                 }
             }
@@ -157,19 +162,25 @@ struct ReplicationStream<'a> {
     told_of_dates: bool,
     /// Cosignatures on their way into the store.
     keeping: JoinSet<()>,
-    /// The ten seconds of which an ack of our own log has been kept.
-    kept_slot: Option<u64>,
 }
 
 impl ReplicationStream<'_> {
+    /// Tells the other side if its own log forked.
+    async fn tell_of_forks(&mut self) -> Result<(), StreamEnd> {
+        let forks = self.peer.store().forks().await?;
+        let theirs = forks.iter().filter(|it| it.log.community == self.remote.community);
+        self.queue.extend(theirs.map(|fork| Frame::Refusal(told_to_author(fork))));
+        Ok(())
+    }
+
     async fn handle(&mut self, input: Input) -> Result<(), StreamEnd> {
         let outputs = self.exchange.handle(input);
         self.carry_out(outputs).await
     }
 
-    /// Tells the other side of every log that has to wait.
-    async fn tell_throttled(&mut self) -> Result<(), StreamEnd> {
-        for status in self.peer.quotas().throttled() {
+    /// Tells the other side of every log that we treat otherwise than well.
+    async fn tell_standings(&mut self) -> Result<(), StreamEnd> {
+        for status in self.peer.standings().await? {
             self.handle(Input::Treated(status)).await?;
         }
         Ok(())
@@ -258,10 +269,12 @@ impl ReplicationStream<'_> {
                         Err(error) => not_loaded(log, &error),
                     }
                 }
-                Output::CheckRoot { log, size } => match store.root_at(log, size).await {
-                    Ok(root) => Input::RootAt { log, size, root },
-                    Err(error) => not_loaded(log, &error),
-                },
+                Output::CheckRoot { log, size, tree_size } => {
+                    match store.beginning(log, size, tree_size).await {
+                        Ok((root, proof)) => Input::RootAt { log, size, root, proof },
+                        Err(error) => not_loaded(log, &error),
+                    }
+                }
                 Output::Send(_)
                 | Output::Store(_)
                 | Output::Evidence(_)
@@ -326,7 +339,8 @@ impl ReplicationStream<'_> {
     /// Hands a batch to the writer, in order; the answer comes back as an input.
     async fn store(&mut self, batch: replica::Store) -> Result<(), StreamEnd> {
         let completes = batch.completes_checkpoint();
-        let replica::Store { log, start, records, frontier, checkpoint, identity, .. } = batch;
+        let replica::Store { log, start, records, frontier, checkpoint, proof, identity, .. } =
+            batch;
         self.note_dates(log, &records);
         let end = frontier.size();
         let n_bytes = records.iter().map(weight).sum();
@@ -337,6 +351,7 @@ impl ReplicationStream<'_> {
             records,
             frontier,
             checkpoint,
+            proof,
             completes,
             identity: identity.map(|it| it.bundle().to_vec()),
         };
@@ -357,17 +372,6 @@ impl ReplicationStream<'_> {
         Ok(())
     }
 
-    /// Whether an ack is kept though our log has grown since: one in ten seconds is, so that a log that never rests is
-    /// acknowledged, too. Its root must be found first, which costs more than the newest's.
-    fn keeps_old(&mut self, ack: &Ack) -> bool {
-        let slot = self.peer.clock().now_millis() / store::ACK_SLOT_MILLIS;
-        let is_due = ack.log == self.peer.own_log() && self.kept_slot != Some(slot);
-        if is_due && !ack.cosignatures.is_empty() {
-            self.kept_slot = Some(slot);
-        }
-        is_due
-    }
-
     /// The other side holds a log of ours: notes how far, and keeps its cosignature once that verifies.
     /// Records go on meanwhile: they do not wait for a cosignature.
     async fn on_acked(&mut self, ack: Ack) {
@@ -378,52 +382,13 @@ impl ReplicationStream<'_> {
         if MAX_KEEPING <= self.keeping.len() {
             self.keeping.join_next().await;
         }
-        let (peer, mirror_key) = (self.peer.clone(), self.remote.mirror_key.clone());
-        let keeps_old = self.keeps_old(&ack);
+        let (peer, remote) = (self.peer.clone(), self.remote.clone());
         self.keeping.spawn(async move {
-            let by = (community, mirror_key);
-            if let Err(error) = keep_cosignatures(peer, by, ack, keeps_old).await {
+            if let Err(error) = keep_cosignatures(&peer, &remote, ack).await {
                 tracing::warn!(%community, %error, "cosignatures were not kept; the next ack brings newer ones");
             }
         });
     }
-}
-
-/// Keeps the cosignatures of an ack that are this peer's own, on the checkpoint of that size; of one that is not the
-/// newest any more, if that is asked for.
-async fn keep_cosignatures(
-    peer: Peer,
-    (community, mirror_key): (CommunityId, tlog::VerifierKey),
-    Ack { log, size, cosignatures }: Ack,
-    keeps_old: bool,
-) -> Result<(), StoreError> {
-    if cosignatures.is_empty() {
-        return Ok(());
-    }
-    let row = peer.store().log(log).await?;
-    let newest = row.and_then(|it| it.checkpoint).filter(|(held, _)| *held == size);
-    let text = match newest.and_then(|(_, note)| tlog::Note::parse(&note).ok()) {
-        Some(note) => Some(note.text().to_owned()),
-        None if keeps_old => peer.store().checkpoint_text(log, size).await?,
-        None => None,
-    };
-    let Some(text) = text else { return Ok(()) };
-    let verifies = |line: &String| {
-        tlog::NoteSignature::parse_line(line)
-            .is_ok_and(|line| tlog::verify_cosignature(&text, &line, &mirror_key).is_ok())
-    };
-    let (good, bad): (Vec<_>, Vec<_>) = cosignatures.into_iter().partition(verifies);
-    if !bad.is_empty() {
-        tracing::warn!(%community, n_lines = bad.len(), "an ack came with cosignatures that do not verify; they were left out");
-    }
-    if good.is_empty() {
-        return Ok(());
-    }
-    peer.store().add_cosignatures(log, size, good).await?;
-    if log == peer.own_log() {
-        peer.links().update(community, |link| link.cosigned_size = link.cosigned_size.max(size));
-    }
-    Ok(())
 }
 
 /// What a record counts against a quota of bytes.

@@ -93,6 +93,7 @@ fn batches(records: &[VerifiedRecord], group: usize) -> Vec<Incoming> {
             records: chunk.to_vec(),
             frontier: frontier.clone(),
             checkpoint: sign_checkpoint(&checkpoint, &key).to_bytes().into(),
+            proof: Vec::new(),
             completes: (n + 1) % group == 0,
             identity: None,
         });
@@ -179,6 +180,7 @@ fn config() -> StoreConfig {
             name: LogName { community: CommunityId::from_bytes([2; 32]), era: 0 },
             log_key: SigningKey::from_bytes(&[2; 32]),
             mirror: None,
+            witness: None,
         },
         clock: Arc::new(SystemClock::new()),
     }

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use record::{Header, LogName, VerifiedRecord};
-use tlog::{Checkpoint, Frontier, Note, NoteSignature, cosign};
+use tlog::{Checkpoint, Frontier, Hash, Note, NoteSignature, cosign};
 
 use crate::{
     eras, erasures,
     error::StoreError,
-    logs::{LogRow, place_of},
+    forks,
+    logs::{LogRow, Pending, place_of},
     proofs, receipts, register,
     transaction::Value,
+    witness,
     writer::Scope,
 };
 
@@ -27,6 +29,8 @@ pub struct Incoming {
     pub frontier: Frontier,
     /// The signed checkpoint against which they were verified.
     pub checkpoint: Arc<[u8]>,
+    /// The consistency proof from the tree after them to that checkpoint; empty if they complete it.
+    pub proof: Vec<Hash>,
     /// Whether they complete it.
     pub completes: bool,
     /// The log's identity bundle, when it is seen for the first time.
@@ -50,7 +54,8 @@ pub(crate) async fn accept(
     scope: &mut Scope<'_>,
     incoming: Incoming,
 ) -> Result<Accepted, StoreError> {
-    let Incoming { log, start, mut records, frontier, checkpoint, completes, identity } = incoming;
+    let Incoming { log, start, mut records, frontier, checkpoint, proof, completes, identity } =
+        incoming;
     let tail = scope.tails.get(&mut scope.tx, log).await?;
     let held = tail.map(|it| it.row.clone());
     let size = held.as_ref().map_or(0, |it| it.frontier.size());
@@ -65,7 +70,11 @@ pub(crate) async fn accept(
         must_lead_to(held.as_ref(), &records, &frontier)?;
     }
     let completed = match completes {
-        true => Some(Completed::of(scope, held.as_ref(), &frontier, &checkpoint)?),
+        true => {
+            let leaves: Vec<_> = records.iter().map(|it| it.id().leaf()).collect();
+            let may_cosign = witness::may_cosign(scope, log, held.as_ref(), &leaves).await?;
+            Some(Completed::of(scope, held.as_ref(), (&frontier, &checkpoint), may_cosign)?)
+        }
         false => None,
     };
     let is_worth_a_receipt = receipts::are_worth_one(scope, log, &records);
@@ -75,8 +84,8 @@ pub(crate) async fn accept(
         eras::set_identity(scope, log, bundle).await?;
     }
     if !records.is_empty() {
-        let pending = (!completes).then(|| checkpoint.to_vec());
-        store_records(scope, log, records, pending).await?;
+        let pending = Pending { checkpoint: checkpoint.to_vec(), proof };
+        store_records(scope, log, records, (!completes).then_some(pending)).await?;
     }
     let size = size.max(frontier.size());
     let Some(completed) = completed else { return Ok(Accepted { size, cosignatures: Vec::new() }) };
@@ -121,15 +130,17 @@ struct Completed {
     is_news: bool,
     /// Whether it covers more than the newest so far.
     is_newer: bool,
+    /// Whether it may be stated that this head was seen.
+    may_cosign: bool,
 }
 
 impl Completed {
-    /// Cosigns, if we are a mirror. A checkpoint that we have cosigned already keeps that cosignature.
+    /// Cosigns, as a mirror or else as a witness. A checkpoint that we have cosigned already keeps that cosignature.
     fn of(
         scope: &Scope<'_>,
         held: Option<&LogRow>,
-        frontier: &Frontier,
-        note: &[u8],
+        (frontier, note): (&Frontier, &[u8]),
+        may_cosign: bool,
     ) -> Result<Self, StoreError> {
         let malformed = || StoreError::Invalid {
             reason: "note.malformed",
@@ -145,20 +156,19 @@ impl Completed {
         let kept = newest.filter(|(size, _)| *size == checkpoint.size);
         let kept = kept.and_then(|(_, note)| Note::parse(note).ok());
         let kept_lines = kept.iter().flat_map(Note::signatures);
-        let mirror = scope.config.own.mirror.as_ref();
-        let ours = match mirror {
+        // A cosignature says that no larger head was seen.
+        let may_cosign = may_cosign && newest_size.is_none_or(|size| size <= checkpoint.size);
+        let ours = match scope.config.own.cosigner() {
             None => None,
-            // A cosignature by an earlier mirror key is not the one that others ask for.
-            Some(mirror) => match kept_lines.clone().find(|it| mirror.has_signed(it)) {
+            // A cosignature by an earlier key is not the one that others ask for.
+            Some(cosigner) => match kept_lines.clone().find(|it| cosigner.has_signed(it)) {
                 Some(line) => Some(line.clone()),
-                None => {
+                None if may_cosign => {
                     let at = scope.now.unix_seconds();
-                    Some(
-                        cosign(&checkpoint, &mirror.name, &mirror.key, at)
-                            .ok()
-                            .ok_or_else(malformed)?,
-                    )
+                    let line = cosign(&checkpoint, &cosigner.name, &cosigner.key, at);
+                    Some(line.ok().ok_or_else(malformed)?)
                 }
+                None => None,
             },
         };
         let lines = ours.iter().chain(kept_lines).chain(came.signatures());
@@ -166,7 +176,7 @@ impl Completed {
         let is_newer = newest_size.is_none_or(|size| size < checkpoint.size);
         let is_same = newest.is_some_and(|(_, note)| *note == signed);
         let is_news = newest_size.is_none_or(|size| size <= checkpoint.size) && !is_same;
-        Ok(Self { checkpoint, note: signed, ours, is_news, is_newer })
+        Ok(Self { checkpoint, note: signed, ours, is_news, is_newer, may_cosign })
     }
 
     async fn keep(
@@ -175,8 +185,8 @@ impl Completed {
         log: LogName,
         is_worth_a_receipt: bool,
     ) -> Result<Accepted, StoreError> {
-        let Self { checkpoint: Checkpoint { size, root, .. }, note, ours, is_news, is_newer } =
-            self;
+        let Self { checkpoint, note, ours, is_news, is_newer, may_cosign } = self;
+        let Checkpoint { size, root, .. } = checkpoint;
         let log_no = scope.tails.get_or_begin(&mut scope.tx, log, None).await?.row.log_no;
         erasures::must_explain_what_is_missing(scope, log_no).await?;
         let held = &scope.tails.get_or_begin(&mut scope.tx, log, None).await?.row;
@@ -185,15 +195,18 @@ impl Completed {
             cosignatures: ours.iter().map(NoteSignature::render_line).collect(),
         };
         if is_news {
-            keep_checkpoint(scope, log, size, note).await?;
+            keep_checkpoint(scope, log, size, note.clone()).await?;
         }
         if is_newer {
-            if is_worth_a_receipt {
+            if is_worth_a_receipt && may_cosign {
                 scope.group.received.insert(log, (size, root));
             }
             let now = scope.now;
             if let Some(duties) = scope.duties.as_mut() {
                 duties.index.note_head(log, (size, root), is_worth_a_receipt, now);
+            }
+            if may_cosign && scope.config.own.mirror.is_none() && ours.is_some() {
+                witness::keep(scope, log, (size, root), (note, is_worth_a_receipt)).await?;
             }
         }
         Ok(accepted)
@@ -204,7 +217,7 @@ impl Completed {
 const MAX_KEPT_SIGNATURES: usize = 16;
 
 /// The note with the log's own signature and then these, each signer's first; what is beyond the limit is left out.
-fn with_lines<'a>(
+pub(crate) fn with_lines<'a>(
     note: &'a Note,
     lines: impl Iterator<Item = &'a NoteSignature>,
 ) -> Result<Vec<u8>, StoreError> {
@@ -223,34 +236,6 @@ fn with_lines<'a>(
         detail: format!("The signatures on the checkpoint leave no room for ours: {error}."),
     };
     Ok(Note::new(note.text().to_owned(), signatures).map_err(too_large)?.render().into_bytes())
-}
-
-/// Adds cosignatures to the newest checkpoint, if it still has this size.
-pub(crate) async fn add_cosignatures(
-    scope: &mut Scope<'_>,
-    log: LogName,
-    size: u64,
-    lines: &[String],
-) -> Result<(), StoreError> {
-    let malformed = |error: tlog::note::NoteError| StoreError::Invalid {
-        reason: "note.malformed",
-        detail: format!("A cosignature is not a signature line: {error}."),
-    };
-    if lines.is_empty() {
-        return Ok(());
-    }
-    let lines: Vec<NoteSignature> = lines
-        .iter()
-        .map(|line| NoteSignature::parse_line(line).map_err(malformed))
-        .collect::<Result<_, _>>()?;
-    let Some(tail) = scope.tails.get(&mut scope.tx, log).await? else { return Ok(()) };
-    let Some((held_size, note)) = tail.row.checkpoint.clone() else { return Ok(()) };
-    if held_size != size {
-        return Ok(());
-    }
-    let note = Note::parse(&note).ok().ok_or(StoreError::Damaged { what: "a checkpoint" })?;
-    let signed = with_lines(&note, lines.iter().chain(note.signatures()))?;
-    keep_checkpoint(scope, log, size, signed).await
 }
 
 /// Makes a note the newest checkpoint of a log.
@@ -275,7 +260,7 @@ pub(crate) async fn store_records(
     scope: &mut Scope<'_>,
     log: LogName,
     records: Vec<VerifiedRecord>,
-    pending: Option<Vec<u8>>,
+    pending: Option<Pending>,
 ) -> Result<(), StoreError> {
     let tail = scope.tails.get_or_begin(&mut scope.tx, log, None).await?;
     let (log_no, first, kept) = (tail.row.log_no, tail.row.frontier.size(), tail.row.kept_size);
@@ -283,6 +268,7 @@ pub(crate) async fn store_records(
     tail.grow(&mut scope.tx, &leaves).await?;
     tail.row.pending = pending;
     scope.group.changed.insert(log);
+    forks::judge_if_accused(scope, log).await?;
     for (index, record) in (first..).zip(&records) {
         let place = place_of(log_no, index)?;
         if let Some(erase) = record.erased_by() {

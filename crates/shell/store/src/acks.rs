@@ -1,16 +1,18 @@
-//! Acknowledgements: checkpoints with the cosignature of whoever said that it holds them.
+//! Acknowledgements: checkpoints with the cosignature of a coordinator that said that it holds them.
 //!
 //! Of our own log one is kept for each 10 seconds of the last three days and the newest for ever; of other logs the
 //! newest. With them, and with what a coordinator serves to anybody, `folkmoot audit` shows whether it kept its word.
 
-use record::LogName;
+use std::collections::BTreeSet;
+
+use record::{LogName, identity::mirror_name};
 use sqlx::sqlite::SqliteRow;
 use tlog::{Checkpoint, KeyName, Note, NoteSignature, sign_checkpoint};
 
 use crate::{Store, error::StoreError, logs::LogRow, proofs, rows, transaction, writer::Scope};
 
 /// The length of a slot, in milliseconds: coordinators file one receipt for each log in that time.
-pub const SLOT_MILLIS: u64 = 10_000;
+const SLOT_MILLIS: u64 = 10_000;
 /// Slots that are kept of our own log: three days, 25,920 of about 400 bytes for each coordinator, 10 MB.
 const KEPT_SLOTS: u64 = 3 * 24 * 3_600 * 1_000 / SLOT_MILLIS;
 
@@ -39,13 +41,23 @@ pub(crate) async fn keep(
     if size == 0 || row.frontier.size() < size {
         return Ok(());
     }
-    let lines: Vec<NoteSignature> =
+    let mut lines: Vec<NoteSignature> =
         lines.iter().filter_map(|it| NoteSignature::parse_line(it).ok()).collect();
-    let checkpoint = checkpoint_at(scope, &row, size).await?;
+    // Witnesses cosign, too, as many as there are neighbours; only coordinators owe what an audit looks for.
+    let coordinators = scope.region.coordinators();
+    let mirrors: BTreeSet<String> =
+        coordinators.iter().map(|it| mirror_name(&scope.config.network, it)).collect();
+    lines.retain(|it| mirrors.contains(it.name().as_str()));
     let is_ours = log == scope.config.own.name;
     let slot = if is_ours { scope.now.0 / SLOT_MILLIS } else { 0 };
+    let is_newest = size == row.frontier.size();
     for line in lines {
         let cosigner = line.name().to_string();
+        // The root of a log that has grown since must be found first: that is done once in a slot.
+        if !is_newest && has_one(scope, (log, &cosigner, slot)).await? {
+            continue;
+        }
+        let checkpoint = checkpoint_at(scope, &row, size).await?;
         let own = is_ours.then(|| sign_checkpoint(&checkpoint, &scope.config.own.log_key));
         let own = own.iter().flat_map(|it| it.note().signatures().to_vec());
         let note = Note::new(checkpoint.to_text(), own.chain([line]).collect());
@@ -53,6 +65,17 @@ pub(crate) async fn keep(
         write(scope, (log, &cosigner, slot), size, note.render().into_bytes()).await?;
     }
     Ok(())
+}
+
+/// Whether an acknowledgement is kept in this slot.
+async fn has_one(
+    scope: &mut Scope<'_>,
+    (log, cosigner, slot): (LogName, &str, u64),
+) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM acks WHERE community = ? AND era = ? AND cosigner = ? AND slot = ?";
+    let key = [log.community.as_bytes().into(), i64::from(log.era).into(), cosigner.into()];
+    let slot = [rows::to_i64(slot)?.into()];
+    Ok(!scope.tx.read(sql, key.into_iter().chain(slot)).await?.is_empty())
 }
 
 async fn write(

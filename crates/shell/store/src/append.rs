@@ -166,6 +166,7 @@ pub(crate) async fn sign_head(scope: &mut Scope<'_>) -> Result<(), StoreError> {
     let checkpoint = Checkpoint { origin, size, root: frontier.root() };
     hold_guard(scope, log_no, &checkpoint).await?;
     let note = sign_checkpoint(&checkpoint, &own.log_key).to_bytes();
+    scope.tails.recent.push(size, note.clone());
     accept::keep_checkpoint(scope, own.name, size, note).await
 }
 

@@ -10,12 +10,12 @@ use sqlx::sqlite::SqliteRow;
 use tlog::{Checkpoint, Hash, Note};
 
 use crate::{
-    Mirror,
+    Cosigner,
     error::StoreError,
     indexes::{self, Draught},
     logs::{self, LogRow},
     receipts::pending::Pending,
-    rows,
+    rows, witness,
     writer::Scope,
 };
 
@@ -38,7 +38,7 @@ const OURS: &str = "SELECT community, era, MAX(size) FROM receipts WHERE coordin
                     GROUP BY community, era ORDER BY community, era";
 
 /// Reads from the file what is still to be said.
-pub(crate) async fn read(scope: &mut Scope<'_>, mirror: &Mirror) -> Result<Duties, StoreError> {
+pub(crate) async fn read(scope: &mut Scope<'_>, mirror: &Cosigner) -> Result<Duties, StoreError> {
     let own = scope.config.own.name;
     let receipted = scope.tx.read(OURS, [own.community.as_bytes().into()]).await?;
     let receipted: BTreeMap<LogName, u64> =
@@ -57,7 +57,8 @@ pub(crate) async fn read(scope: &mut Scope<'_>, mirror: &Mirror) -> Result<Dutie
             continue;
         }
         let (root, held_at) = head_of(&row, mirror)?;
-        if receipted < *size {
+        // What was accepted of a log after it forked is held and not receipted.
+        if receipted < *size && witness::may_cosign(scope, row.name, Some(&row), &[]).await? {
             duties.receipts.recover(row.name, (*size, root), held_at.min(scope.now));
         }
         duties.index.note_head(row.name, (*size, root), indexed < *size, scope.now);
@@ -72,7 +73,7 @@ fn read_size(row: &SqliteRow) -> Result<(LogName, u64), StoreError> {
 
 /// The root of a log's newest checkpoint, and the last millisecond of the second in which we cosigned it: it was held
 /// by then, and a deadline on a whole second lies on the right side of it.
-fn head_of(row: &LogRow, mirror: &Mirror) -> Result<(Hash, UnixMillis), StoreError> {
+fn head_of(row: &LogRow, mirror: &Cosigner) -> Result<(Hash, UnixMillis), StoreError> {
     let damaged = || StoreError::Damaged { what: "a checkpoint" };
     let (_, note) = row.checkpoint.as_ref().ok_or_else(damaged)?;
     let note = Note::parse(note).ok().ok_or_else(damaged)?;

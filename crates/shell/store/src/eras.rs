@@ -19,8 +19,8 @@ use crate::{
     accept::{self, stored_header},
     erasures,
     error::StoreError,
-    indexes,
-    logs::{self, LogRow, MAX_LOG_RECORDS, place_of},
+    forks, indexes,
+    logs::{self, LogRow, MAX_LOG_RECORDS, Pending, place_of},
     proofs, receipts, region, register, rows,
     transaction::Value,
     writer::Scope,
@@ -44,12 +44,14 @@ pub(crate) async fn set_identity(
     }
     // The usual case, a log that has one era, needs no signature verified again.
     if known.len() == 1 && !tells_of_recovery(&bundle) {
-        return keep_identity(scope, log, &bundle).await;
+        keep_identity(scope, log, &bundle).await?;
+        return forks::identity_changed(scope, community).await;
     }
     let given = known.iter().filter_map(|row| row.identity.as_deref()).chain([bundle.as_slice()]);
     let newest = given.filter_map(|it| verified(scope, community, it)).max_by_key(|it| it.0);
     let Some((_, newest_bundle, identity)) = newest else {
-        return keep_identity(scope, log, &bundle).await;
+        keep_identity(scope, log, &bundle).await?;
+        return forks::identity_changed(scope, community).await;
     };
     for LogRow { name, .. } in &known {
         keep_identity(scope, *name, &newest_bundle).await?;
@@ -57,7 +59,7 @@ pub(crate) async fn set_identity(
             end_era(scope, *name, kept.size).await?;
         }
     }
-    Ok(())
+    forks::identity_changed(scope, community).await
 }
 
 /// The logs of a community as this transaction has them.
@@ -126,7 +128,7 @@ async fn end_era(scope: &mut Scope<'_>, log: LogName, kept: u64) -> Result<(), S
 }
 
 /// Refuses a record behind what is kept, whatever it says. What it erases stays here; but holders who did not know of the
-/// recovery have dropped it, and their logs are to be had all the same.
+/// recovery have dropped it, and their logs are to be had all the same. Evidence of a fork proves itself, whoever files it.
 pub(crate) async fn refuse(
     scope: &mut Scope<'_>,
     place: i64,
@@ -134,6 +136,7 @@ pub(crate) async fn refuse(
     kept: u64,
 ) -> Result<(), StoreError> {
     erasures::note_void(scope, place, record).await?;
+    forks::accuse_if_evidence(scope, place, record).await?;
     register::refuse(scope, place, BEYOND_KEPT, &detail(kept)).await
 }
 
@@ -170,8 +173,8 @@ async fn discount(
     renote(scope, log.community).await
 }
 
-/// Notes anew what rests on the whole of a community's logs: its newest roll, its newest affiliation, and as a coordinator
-/// its receipts, indexes and statuses.
+/// Notes anew what rests on the whole of a community's logs: its newest roll, its newest affiliation, and as a seat its
+/// receipts, indexes, statuses and what it cosigned.
 ///
 /// Of receipts only those are stored that are the earliest for some record, so that without one, others that were
 /// superfluous are not.
@@ -181,9 +184,11 @@ async fn renote(scope: &mut Scope<'_>, community: CommunityId) -> Result<(), Sto
         "DELETE FROM index_entries WHERE coordinator = ?",
         "DELETE FROM indexes WHERE coordinator = ?",
         "DELETE FROM statuses WHERE coordinator = ?",
+        "DELETE FROM stated_heads WHERE seat = ?",
     ] {
         scope.tx.write(sql, [community.as_bytes().into()]).await?;
     }
+    forks::statements_changed(scope, community).await?;
     if scope.region.coordinators().contains(&community) {
         let sql = "INSERT OR IGNORE INTO dirty SELECT ? UNION SELECT case_no FROM cases";
         scope.tx.write(sql, [region::DIRTY.into()]).await?;
@@ -232,6 +237,9 @@ async fn renote_run(
             Ok(Payload::Index(index)) => {
                 indexes::note(scope, (place, time), community, &index).await?;
             }
+            Ok(Payload::Cosignatures(stated)) => {
+                forks::state_all(scope, community, &stated).await?
+            }
             Ok(Payload::Status(status)) => indexes::note_status(scope, community, &status).await?,
             // A payload with something unknown in it counts for nothing.
             Ok(_) | Err(_) => {}
@@ -268,7 +276,9 @@ pub(crate) async fn keep_head(
     if let Some(tail) = scope.tails.get(&mut scope.tx, log).await? {
         // What was held beyond it stays, under the head by which it was verified.
         let larger = tail.row.checkpoint.take().filter(|(held, _)| checkpoint.size < *held);
-        tail.row.pending = tail.row.pending.take().or(larger.map(|(_, note)| note));
+        // Without a pending head, the larger one is of all that is held.
+        let larger = larger.map(|(_, note)| Pending { checkpoint: note, proof: Vec::new() });
+        tail.row.pending = tail.row.pending.take().or(larger);
         tail.row.pending = tail.row.pending.take().filter(|_| checkpoint.size < size);
     }
     accept::keep_checkpoint(scope, log, checkpoint.size, note).await

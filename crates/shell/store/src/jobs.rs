@@ -12,6 +12,7 @@ use crate::{
     accept::{Accepted, Incoming},
     append::{Appended, Draft, Guard},
     error::StoreError,
+    witness::{AddCheckpoint, Witnessed},
 };
 
 /// The most bytes of records that wait for the writer or are being written: 64 batches of 1 MiB. Further callers wait
@@ -36,6 +37,7 @@ pub(crate) enum Job {
     Append { drafts: Vec<Draft>, guard: Guard, reply: Reply<Vec<Appended>> },
     Accept { incoming: Box<Incoming>, reply: Reply<Accepted> },
     Cosigned { log: LogName, size: u64, lines: Vec<String>, reply: Reply<()> },
+    AddCheckpoint { asked: Box<AddCheckpoint>, reply: Reply<Witnessed> },
     SetIdentity { log: LogName, bundle: Vec<u8>, reply: Reply<()> },
     KeepHead { log: LogName, bundle: Vec<u8>, note: Vec<u8>, reply: Reply<()> },
     Tick { reply: Reply<()> },
@@ -54,6 +56,7 @@ impl Job {
         match self {
             Self::Append { reply, .. } => drop(reply.send(Err(fault.clone()))),
             Self::Accept { reply, .. } => drop(reply.send(Err(fault.clone()))),
+            Self::AddCheckpoint { reply, .. } => drop(reply.send(Err(fault.clone()))),
             Self::Cosigned { reply, .. }
             | Self::SetIdentity { reply, .. }
             | Self::KeepHead { reply, .. }
@@ -71,6 +74,7 @@ impl Job {
                 config.own.mirror.is_none() && region.newest().roster.is_coordinator(author)
             }
             Self::Append { .. }
+            | Self::AddCheckpoint { .. }
             | Self::SetIdentity { .. }
             | Self::KeepHead { .. }
             | Self::Tick { .. }
@@ -83,6 +87,7 @@ impl Job {
             Self::Append { drafts, .. } => drafts.len(),
             Self::Accept { incoming, .. } => incoming.records.len(),
             Self::Cosigned { .. }
+            | Self::AddCheckpoint { .. }
             | Self::SetIdentity { .. }
             | Self::KeepHead { .. }
             | Self::Tick { .. }
@@ -101,6 +106,7 @@ impl Job {
                     2 * it.header_bytes().len() + it.content().map_or(0, |it| it.payload.len())
                 })
                 .sum(),
+            Self::AddCheckpoint { asked, .. } => asked.checkpoint.len(),
             Self::SetIdentity { bundle, .. } => bundle.len(),
             Self::KeepHead { bundle, note, .. } => bundle.len() + note.len(),
             Self::Cosigned { lines, .. } => lines.iter().map(String::len).sum(),
@@ -147,8 +153,8 @@ impl Store {
         Ok(async { answered.await.unwrap_or(Err(StoreError::Closing)) })
     }
 
-    /// Adds cosignature lines to the newest checkpoint of a log, if it still has this size, and keeps them as an
-    /// acknowledgement of that size in any case. Whose they are, the caller has verified.
+    /// Adds cosignature lines, already verified, to the checkpoint of this size: the newest of a log, or one that our own
+    /// log signed lately. Those of coordinators are kept as acknowledgements of that size in any case.
     ///
     /// # Errors
     ///
@@ -160,6 +166,17 @@ impl Store {
         lines: Vec<String>,
     ) -> Result<(), StoreError> {
         self.ask(|reply| Job::Cosigned { log, size, lines, reply }).await
+    }
+
+    /// Cosigns, as a witness, a checkpoint whose log's signature has been verified: if it is proved to continue the
+    /// largest head known here, which is checked and kept before the answer.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotFound`] for an unknown log, or if there is no witness key; [`StoreError::Invalid`] if it is no
+    /// checkpoint.
+    pub async fn add_checkpoint(&self, asked: AddCheckpoint) -> Result<Witnessed, StoreError> {
+        self.ask(|reply| Job::AddCheckpoint { asked: Box::new(asked), reply }).await
     }
 
     /// Keeps the identity bundle of a log. One that knows of a recovery holds for every era of the community, and what

@@ -16,10 +16,12 @@ mod accept;
 mod acks;
 mod append;
 mod connection;
+mod cosigned;
 mod duties;
 mod eras;
 mod erasures;
 mod error;
+mod forks;
 mod indexes;
 mod jobs;
 mod load;
@@ -32,6 +34,7 @@ mod region;
 mod register;
 mod rows;
 mod transaction;
+mod witness;
 mod writer;
 
 use std::{
@@ -42,7 +45,7 @@ use std::{
 
 use civic::RegionView;
 use ed25519_dalek::SigningKey;
-use record::{LogName, Network, region::Roster};
+use record::{LogName, Network, UnixMillis, region::Roster};
 use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
 use tlog::{KeyName, NoteSignature, VerifierKey};
 use tokio::sync::{Semaphore, broadcast, mpsc, watch};
@@ -50,14 +53,16 @@ use tokio::sync::{Semaphore, broadcast, mpsc, watch};
 use crate::connection::WriteFile;
 
 pub use accept::{Accepted, Incoming};
-pub use acks::{SLOT_MILLIS as ACK_SLOT_MILLIS, StoredAck};
+pub use acks::StoredAck;
 pub use append::{Appended, Draft, Guard, Reference};
 pub use eras::peek;
 pub use erasures::Erasure;
 pub use error::StoreError;
-pub use logs::LogRow;
+pub use forks::Fork;
+pub use logs::{LogRow, Pending};
 pub use read::{BatchLimits, FeedItem, Position, StoredBatch, StoredRecord, WordsRow};
 pub use read_register::CaseRow;
+pub use witness::{AddCheckpoint, Witnessed};
 pub use writer::Commit;
 
 /// What the store must know besides the file.
@@ -81,19 +86,22 @@ pub struct OwnLog {
     /// The key that signs its checkpoints.
     pub log_key: SigningKey,
     /// A coordinator cosigns what it holds and files receipts; a node does not.
-    pub mirror: Option<Mirror>,
+    pub mirror: Option<Cosigner>,
+    /// The key with which heads are cosigned that were found consistent: by a node those that it came to hold, by
+    /// everybody those that are brought to it.
+    pub witness: Option<Cosigner>,
 }
 
-/// The key with which a mirror cosigns.
+/// The key with which a mirror or a witness cosigns; one key is one of the two.
 #[derive(Clone)]
-pub struct Mirror {
+pub struct Cosigner {
     /// The cosigner's name in signature lines.
     pub name: KeyName,
     /// Its key.
     pub key: SigningKey,
 }
 
-impl Mirror {
+impl Cosigner {
     /// Whether a signature line says that it is by this key.
     #[must_use]
     pub fn has_signed(&self, line: &NoteSignature) -> bool {
@@ -130,9 +138,9 @@ impl std::fmt::Debug for OwnLog {
     }
 }
 
-impl std::fmt::Debug for Mirror {
+impl std::fmt::Debug for Cosigner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Mirror").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Cosigner").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -150,6 +158,8 @@ pub struct Store {
     commits: broadcast::Sender<Arc<Commit>>,
     fault: watch::Receiver<Option<StoreError>>,
     region: watch::Receiver<Arc<RegionView>>,
+    /// When a witness has something to state.
+    statement_due: watch::Receiver<Option<UnixMillis>>,
     /// The numbers of the logs that batches were read from.
     numbers: Arc<Mutex<BTreeMap<LogName, i64>>>,
     config: Arc<StoreConfig>,
@@ -202,9 +212,10 @@ impl Store {
             )?
         };
         let files = writer::Files { write, read: read.clone(), last_item, region: now, deadline };
-        let writer::Told { commits, fault, region } =
+        let writer::Told { commits, fault, region, statement_due } =
             writer::start(files, Arc::clone(&config), waiting);
-        Ok(Self { jobs, room, read, commits, fault, region, numbers: Arc::default(), config })
+        let numbers = Arc::default();
+        Ok(Self { jobs, room, read, commits, fault, region, statement_due, numbers, config })
     }
 
     /// Tells of every commit from now on. Whoever falls behind is told so, and reads everything anew.

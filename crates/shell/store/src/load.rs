@@ -115,7 +115,7 @@ pub(crate) async fn case(
 }
 
 /// Columns before those of the coordinators.
-const N_FIXED_COLUMNS: usize = 5;
+const N_FIXED_COLUMNS: usize = 6;
 
 /// The statement that gives a case: its records in order with what was noted of them and, for each coordinator that was
 /// ever seated, the time of its first receipt that covers the record.
@@ -130,10 +130,12 @@ fn question(region: &RegionView, case_no: &str) -> (String, Vec<Value>) {
     )"
     .repeat(coordinators.len());
     let sql = format!(
-        "SELECT r.place, r.header, r.payload, f.reason, f.detail{received}
+        "SELECT r.place, r.header, r.payload, f.reason, f.detail,
+           COALESCE(k.frozen_size <= (c.place & 1099511627775), 0){received}
          FROM case_records AS c
          JOIN records AS r ON r.place = c.place JOIN logs AS l ON l.log_no = c.place >> 40
          LEFT JOIN refusals AS f ON f.place = c.place
+         LEFT JOIN forks AS k ON k.community = l.community AND k.era = l.era
          WHERE c.case_no = {case_no} ORDER BY c.place"
     );
     (sql, coordinators.iter().map(|it| Value::from(it.as_bytes())).collect())
@@ -149,8 +151,10 @@ fn read_case(region: &RegionView, stored: &[SqliteRow]) -> Result<Loaded, StoreE
         if let (Some(reason), Some(detail)) = (rows::column(row, 3)?, rows::column(row, 4)?) {
             loaded.refusals.insert(place, (reason, detail));
         }
+        let frozen = rows::column(row, 5)?;
         let received_at = region.received_at(receipts(&coordinators, row)?);
-        let record = read_case_record(header, payload.unwrap_or_default(), received_at)?;
+        let told = (received_at, frozen);
+        let record = read_case_record(header, payload.unwrap_or_default(), told)?;
         loaded.by_id.insert(record.id, loaded.records.len());
         loaded.places.push(place);
         loaded.records.push(record);
@@ -174,7 +178,7 @@ fn receipts(
 fn read_case_record(
     header_bytes: &[u8],
     payload: &[u8],
-    received_at: Option<UnixMillis>,
+    (received_at, frozen): (Option<UnixMillis>, bool),
 ) -> Result<CaseRecord, StoreError> {
     let header = stored_header(header_bytes)?;
     let damaged = || StoreError::Damaged { what: "a record of a case" };
@@ -187,6 +191,7 @@ fn read_case_record(
         time: header.time,
         references: header.references,
         received_at,
+        frozen,
         payload: proto::payload::decode(kind, payload).ok().ok_or_else(damaged)?,
     })
 }

@@ -9,7 +9,10 @@ use record::{CommunityId, LogName};
 use sqlx::{Row as _, SqliteConnection};
 use tlog::{Frontier, Hash, TileCache, TileRef, leaf_hash, tile};
 
-use crate::{error::StoreError, rows, transaction::Transaction, writer::Scope};
+use crate::{
+    cosigned::RecentHeads, error::StoreError, forks, rows, transaction::Transaction,
+    witness::Unstated, writer::Scope,
+};
 
 /// A log as held.
 #[derive(Debug, Clone)]
@@ -23,11 +26,25 @@ pub struct LogRow {
     /// The newest checkpoint whose records are all held, and its size.
     pub checkpoint: Option<(u64, Vec<u8>)>,
     /// The checkpoint against which records beyond that one were verified, if a pull was cut off.
-    pub pending: Option<Vec<u8>>,
+    pub pending: Option<Pending>,
+    /// The largest head that our witness key has cosigned, with its size. It may be ahead of what is held.
+    pub witnessed: Option<(u64, Vec<u8>)>,
+    /// The largest checkpoint that more than half of the seats have cosigned, as far as that was verified here, with its
+    /// size.
+    pub cosigned: Option<(u64, Vec<u8>)>,
     /// The identity bundle, as it came.
     pub identity: Option<Arc<[u8]>>,
     /// How many records are kept of an era that has ended; what stands behind counts for nothing.
     pub kept_size: Option<u64>,
+}
+
+/// A signed checkpoint of which not everything is held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pending {
+    /// The signed note.
+    pub checkpoint: Vec<u8>,
+    /// The consistency proof to it from all that is held.
+    pub proof: Vec<Hash>,
 }
 
 /// The most logs that the writer keeps at hand: each takes up to about 24 KiB (three partial tiles of 8 KiB) and its
@@ -118,6 +135,12 @@ pub(crate) struct Tails {
     by_name: BTreeMap<LogName, Tail>,
     /// Size and root of the newest head that we signed for our own log, once it has been read.
     pub(crate) signed: Option<(u64, Hash)>,
+    /// Logs that are known here and accused of a fork, once they have been read.
+    pub(crate) accused: Option<forks::Accused>,
+    /// The heads of our own log that were signed last, with the cosignatures that came since, the newest at the end.
+    pub(crate) recent: RecentHeads,
+    /// What we cosigned as a witness and have not stated yet.
+    pub(crate) unstated: Unstated,
 }
 
 impl Tails {
@@ -167,7 +190,7 @@ impl Tails {
     /// Forgets everything if there are too many; what is in the file is read again.
     pub(crate) fn bound(&mut self) {
         if MAX_TAILS < self.by_name.len() {
-            self.clear();
+            self.by_name.clear();
         }
     }
 
@@ -200,16 +223,26 @@ pub(crate) async fn write_changed(scope: &mut Scope<'_>) -> Result<Vec<LogRow>, 
         let (size, checkpoint) = row.checkpoint.clone().unzip();
         let size = rows::to_i64(size.unwrap_or_default())?;
         let frontier = row.frontier.to_bytes();
+        let (pending, proof) =
+            row.pending.clone().map(|it| (it.checkpoint, TileRef::encode(&it.proof))).unzip();
+        let (witnessed_size, witnessed) = row.witnessed.clone().unzip();
+        let (cosigned_size, cosigned) = row.cosigned.clone().unzip();
         scope
             .tx
             .write(
-                "UPDATE logs SET frontier = ?, pending = ?, checkpoint = ?, checkpoint_size = ?
+                "UPDATE logs SET frontier = ?, pending = ?, pending_proof = ?, checkpoint = ?,
+                   checkpoint_size = ?, witnessed = ?, witnessed_size = ?, cosigned = ?, cosigned_size = ?
                  WHERE log_no = ?",
                 [
                     frontier.into(),
-                    row.pending.clone().into(),
+                    pending.into(),
+                    proof.into(),
                     checkpoint.into(),
                     size.into(),
+                    witnessed.into(),
+                    witnessed_size.map(rows::to_i64).transpose()?.into(),
+                    cosigned.into(),
+                    cosigned_size.map(rows::to_i64).transpose()?.into(),
                     row.log_no.into(),
                 ],
             )
@@ -221,23 +254,31 @@ pub(crate) async fn write_changed(scope: &mut Scope<'_>) -> Result<Vec<LogRow>, 
     Ok(heads)
 }
 
+/// The statement that gives rows for [`read_log`].
+macro_rules! select_logs {
+    ($which:literal) => {
+        concat!(
+            "SELECT log_no, community, era, frontier, checkpoint, checkpoint_size, identity, pending,
+                    pending_proof, witnessed, witnessed_size, cosigned, cosigned_size, kept_size
+             FROM logs ",
+            $which
+        )
+    };
+}
+
 /// The log of this name.
 pub(crate) async fn find_log<'c>(
     db: impl sqlx::SqliteExecutor<'c>,
     name: LogName,
 ) -> Result<Option<LogRow>, StoreError> {
-    sqlx::query(
-        "SELECT log_no, community, era, frontier, checkpoint, checkpoint_size, identity, pending,
-                kept_size
-         FROM logs WHERE community = $1 AND era = $2",
-    )
-    .bind(name.community.as_bytes().to_vec())
-    .bind(i64::from(name.era))
-    .fetch_optional(db)
-    .await
-    .map_err(StoreError::storage("finding a log"))?
-    .map(|row| read_log(&row))
-    .transpose()
+    sqlx::query(select_logs!("WHERE community = $1 AND era = $2"))
+        .bind(name.community.as_bytes().to_vec())
+        .bind(i64::from(name.era))
+        .fetch_optional(db)
+        .await
+        .map_err(StoreError::storage("finding a log"))?
+        .map(|row| read_log(&row))
+        .transpose()
 }
 
 /// The log of a community's newest era that has an identity.
@@ -245,11 +286,9 @@ pub(crate) async fn newest_log<'c>(
     db: impl sqlx::SqliteExecutor<'c>,
     community: CommunityId,
 ) -> Result<Option<LogRow>, StoreError> {
-    sqlx::query(
-        "SELECT log_no, community, era, frontier, checkpoint, checkpoint_size, identity, pending,
-                kept_size
-         FROM logs WHERE community = $1 AND identity IS NOT NULL ORDER BY era DESC LIMIT 1",
-    )
+    sqlx::query(select_logs!(
+        "WHERE community = $1 AND identity IS NOT NULL ORDER BY era DESC LIMIT 1"
+    ))
     .bind(community.as_bytes().to_vec())
     .fetch_optional(db)
     .await
@@ -262,17 +301,13 @@ pub(crate) async fn newest_log<'c>(
 pub(crate) async fn all_logs<'c>(
     db: impl sqlx::SqliteExecutor<'c>,
 ) -> Result<Vec<LogRow>, StoreError> {
-    sqlx::query(
-        "SELECT log_no, community, era, frontier, checkpoint, checkpoint_size, identity, pending,
-                kept_size
-         FROM logs ORDER BY log_no",
-    )
-    .fetch_all(db)
-    .await
-    .map_err(StoreError::storage("listing logs"))?
-    .iter()
-    .map(read_log)
-    .collect()
+    sqlx::query(select_logs!("ORDER BY log_no"))
+        .fetch_all(db)
+        .await
+        .map_err(StoreError::storage("listing logs"))?
+        .iter()
+        .map(read_log)
+        .collect()
 }
 
 fn read_log(row: &sqlx::sqlite::SqliteRow) -> Result<LogRow, StoreError> {
@@ -282,6 +317,12 @@ fn read_log(row: &sqlx::sqlite::SqliteRow) -> Result<LogRow, StoreError> {
     let checkpoint: Option<Vec<u8>> = rows::column(row, 4)?;
     let checkpoint_size: i64 = rows::column(row, 5)?;
     let identity: Option<Vec<u8>> = rows::column(row, 6)?;
+    let (pending, proof): (Option<Vec<u8>>, Option<Vec<u8>>) =
+        (rows::column(row, 7)?, rows::column(row, 8)?);
+    let (witnessed, witnessed_size): (Option<Vec<u8>>, Option<i64>) =
+        (rows::column(row, 9)?, rows::column(row, 10)?);
+    let (cosigned, cosigned_size): (Option<Vec<u8>>, Option<i64>) =
+        (rows::column(row, 11)?, rows::column(row, 12)?);
     Ok(LogRow {
         log_no: rows::column(row, 0)?,
         name: LogName {
@@ -291,9 +332,22 @@ fn read_log(row: &sqlx::sqlite::SqliteRow) -> Result<LogRow, StoreError> {
         frontier: Frontier::from_bytes(&frontier).ok().ok_or_else(damaged)?,
         checkpoint: checkpoint.map(|note| (checkpoint_size.unsigned_abs(), note)),
         identity: identity.map(Arc::from),
-        pending: rows::column(row, 7)?,
-        kept_size: rows::column::<Option<i64>>(row, 8)?.map(i64::unsigned_abs),
+        pending: pending
+            .map(|checkpoint| {
+                let proof = hashes(&proof.unwrap_or_default()).ok_or_else(damaged)?;
+                Ok::<_, StoreError>(Pending { checkpoint, proof })
+            })
+            .transpose()?,
+        witnessed: witnessed_size.map(i64::unsigned_abs).zip(witnessed),
+        cosigned: cosigned_size.map(i64::unsigned_abs).zip(cosigned),
+        kept_size: rows::column::<Option<i64>>(row, 13)?.map(i64::unsigned_abs),
     })
+}
+
+/// Hashes that were stored one after the other.
+fn hashes(bytes: &[u8]) -> Option<Vec<Hash>> {
+    let (whole, rest) = bytes.as_chunks();
+    rest.is_empty().then(|| whole.iter().map(|it| Hash::from_bytes(*it)).collect())
 }
 
 /// The partial tiles at the edge of a stored tree.

@@ -95,6 +95,22 @@ impl Store {
         root_at(&mut db, row.log_no, size).await
     }
 
+    /// How the tree of `tree_size` began: its root at an earlier size, and the proof that it continues that.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::inclusion_proof`].
+    pub async fn beginning(
+        &self,
+        log: LogName,
+        size: u64,
+        tree_size: u64,
+    ) -> Result<(Hash, Vec<Hash>), StoreError> {
+        let (mut db, row) = self.reader_of(log, tree_size).await?;
+        let root = root_at(&mut db, row.log_no, size).await?;
+        Ok((root, consistency(&mut db, row.log_no, size, tree_size).await?))
+    }
+
     /// A tile as tlog-tiles serves it.
     ///
     /// # Errors

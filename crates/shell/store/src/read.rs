@@ -175,6 +175,16 @@ impl Store {
         self.read.acquire().await.map_err(StoreError::storage("opening a reader"))
     }
 
+    /// The checkpoint of a log at this size, if it is kept.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::logs`].
+    pub async fn note_at(&self, log: LogName, size: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        let newest = self.log(log).await?.and_then(|it| it.checkpoint);
+        Ok(newest.filter(|(held, _)| *held == size).map(|(_, note)| note))
+    }
+
     /// Every log held.
     ///
     /// # Errors

@@ -165,14 +165,16 @@ impl Store {
             .map_err(StoreError::storage("reading a refusal"))
     }
 
-    /// When the clock next changes the register.
+    /// When the clock next changes the register, or a witness is to state what it cosigned.
     ///
     /// # Errors
     ///
     /// As [`Store::logs`].
     pub async fn next_deadline(&self) -> Result<Option<UnixMillis>, StoreError> {
         let mut db = self.reader().await?;
-        register::read_deadline(&transaction::read(&mut db, register::NEXT_DEADLINE, []).await?)
+        let stored = transaction::read(&mut db, register::NEXT_DEADLINE, []).await?;
+        let statement_due = *self.statement_due.borrow();
+        Ok(register::read_deadline(&stored)?.into_iter().chain(statement_due).min())
     }
 }
 

@@ -12,6 +12,7 @@ use crate::{
     Store,
     append::{self, Draft},
     error::StoreError,
+    forks,
     logs::{MAX_LOG_RECORDS, place_of},
     region::DIRTY,
     rows,
@@ -22,13 +23,18 @@ use crate::{
 /// Heads in one receipt: each takes up to 90 bytes, together 184 KB of the 256 KiB of a payload.
 const MAX_RECEIPT_HEADS: usize = 2_048;
 
-/// Whether records of this log make a receipt and an index. What another coordinator says of logs alone makes none: two
-/// that mirror each other would never fall silent.
+/// Whether records of this log make a receipt, an index or a statement. What another seat says of logs alone makes none:
+/// two that hold each other's logs would never fall silent.
 pub(crate) fn are_worth_one(scope: &Scope<'_>, log: LogName, records: &[VerifiedRecord]) -> bool {
     let is_of_logs = |it: &VerifiedRecord| {
-        matches!(it.header().kind.known(), Some(Known::Receipt | Known::Index | Known::Status))
+        matches!(
+            it.header().kind.known(),
+            Some(Known::Receipt | Known::Index | Known::Status | Known::Cosignatures)
+        )
     };
-    let is_seated = scope.region.newest().roster.is_coordinator(&log.community);
+    let roster = &scope.region.newest().roster;
+    let is_seated =
+        roster.is_coordinator(&log.community) || roster.witnesses().contains(&log.community);
     !(is_seated && records.iter().all(is_of_logs))
 }
 
@@ -88,6 +94,7 @@ pub(crate) async fn note(
             Entry { coordinator, log, size, at: rows::to_i64_at_most(receipt.received_at.0) };
         keep(scope, &entry).await?;
         mark_dirty(scope, &entry, was_ever_seated).await?;
+        forks::state(scope, coordinator, head).await?;
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ use crate::{
     Store,
     accept::stored_header,
     error::StoreError,
+    forks,
     logs::{place_of, split_place},
     rows, transaction,
     writer::Scope,
@@ -63,7 +64,11 @@ pub(crate) async fn refold(scope: &mut Scope<'_>) -> Result<(), StoreError> {
     if region == **scope.region {
         return Ok(());
     }
+    let seats_changed = region.quorum() != scope.region.quorum();
     *scope.region = region.into();
+    if seats_changed {
+        forks::seats_changed(scope).await?;
+    }
     scope.tx.write("INSERT OR IGNORE INTO dirty SELECT case_no FROM cases", []).await
 }
 

@@ -14,7 +14,7 @@ use crate::{
     append::{Appended, own_place},
     erasures::{self, Noted},
     error::StoreError,
-    indexes,
+    forks, indexes,
     load::{self, Loaded, Touched},
     logs::{place_of, split_place},
     read::{FeedEnd, FeedItem, Position},
@@ -56,7 +56,8 @@ pub(crate) async fn note(
             indexes::note(scope, (place, header.time), header.community, index).await
         }
         Payload::Status(status) => indexes::note_status(scope, header.community, status).await,
-        Payload::Evidence(_) => Ok(()),
+        Payload::Cosignatures(stated) => forks::state_all(scope, header.community, stated).await,
+        Payload::Evidence(evidence) => forks::accuse(scope, place, evidence).await,
         Payload::Covenant(_)
         | Payload::Opportunity(_)
         | Payload::Pool(_)

@@ -18,16 +18,18 @@ use tokio::{
 use crate::{
     StoreConfig, accept, acks, append,
     connection::WriteFile,
+    cosigned,
     duties::{self, Duties},
     eras,
     erasures::{self, Noted},
     error::StoreError,
-    indexes,
+    forks, indexes,
     jobs::{Answer, Job, Reply, Waiting, answer},
     logs::{self, LogRow, Tails},
     read::{FeedEnd, FeedItem},
     receipts, register,
     transaction::Transaction,
+    witness,
 };
 
 /// A group closes once it holds this many records; what waits goes into the next one.
@@ -81,6 +83,8 @@ pub(crate) struct Group {
     pub(crate) is_about_region: bool,
     /// Whether what is to be said was read from the file for this group.
     pub(crate) is_first: bool,
+    /// Accused logs to be judged: they grew, or there is news of what they are accused of or of who stated their heads.
+    pub(crate) judged: BTreeSet<LogName>,
     /// Whether our own log grew.
     pub(crate) own_grew: bool,
     /// How many feed items were written.
@@ -121,6 +125,7 @@ struct Writer {
     fault: watch::Sender<Option<StoreError>>,
     /// Whether something was erased that the write-ahead log may still hold.
     must_fold: bool,
+    statement_due: watch::Sender<Option<UnixMillis>>,
     /// The time of the group before.
     last_instant: UnixMillis,
     /// The end of the feed.
@@ -144,6 +149,7 @@ pub(crate) struct Told {
     pub(crate) commits: broadcast::Sender<Arc<Commit>>,
     pub(crate) fault: watch::Receiver<Option<StoreError>>,
     pub(crate) region: watch::Receiver<Arc<RegionView>>,
+    pub(crate) statement_due: watch::Receiver<Option<UnixMillis>>,
 }
 
 /// Starts the writer, which ends when it is told to close, or when the last [`crate::Store`] is dropped.
@@ -151,6 +157,9 @@ pub(crate) fn start(files: Files, config: Arc<StoreConfig>, jobs: mpsc::Receiver
     let (commits, _) = broadcast::channel(MAX_UNHEARD_COMMITS);
     let (fault, told) = watch::channel(None);
     let Files { write, read, last_item, region, deadline } = files;
+    // A witness may have cosigned something before it ended, and not stated it.
+    let is_witness = region.newest().roster.witnesses().contains(&config.own.name.community);
+    let (statement, statement_due) = watch::channel(is_witness.then_some(UnixMillis(0)));
     let (region_told, region_now) = watch::channel(Arc::clone(&region));
     let writer = Writer {
         file: write,
@@ -165,11 +174,12 @@ pub(crate) fn start(files: Files, config: Arc<StoreConfig>, jobs: mpsc::Receiver
         commits: commits.clone(),
         fault,
         must_fold: true,
+        statement_due: statement,
         last_instant: last_item.position.instant,
         last_item,
     };
     tokio::spawn(writer.run(jobs));
-    Told { commits, fault: told, region: region_now }
+    Told { commits, fault: told, region: region_now, statement_due }
 }
 
 /// Jobs that are committed together, and the room they take of what may wait.
@@ -360,9 +370,13 @@ impl Writer {
         erasures::carry_out(&mut scope).await?;
         receipts::file(&mut scope).await?;
         indexes::file(&mut scope).await?;
+        let statement_due = witness::state(&mut scope).await?;
         append::sign_head(&mut scope).await?;
+        scope.tx.attempt("judging forks");
+        forks::judge_all(&mut scope).await?;
         scope.tx.attempt("writing the register");
         let last_item = register::refold(&mut scope, self.last_item).await?;
+        let statement_due = statement_due.or_else(|| witness::due_if_just_seated(&scope));
         scope.tx.attempt("committing records");
         let heads = logs::write_changed(&mut scope).await?;
         let last = scope.tx.commit(register::NEXT_DEADLINE).await?;
@@ -370,8 +384,9 @@ impl Writer {
         self.last_item = last_item;
         self.last_instant = now.max(last_item.position.instant);
         self.must_fold |= group.erased;
-        let next_deadline = register::read_deadline(&last)?;
-        self.deadline = next_deadline;
+        self.deadline = register::read_deadline(&last)?;
+        self.statement_due.send_replace(statement_due);
+        let next_deadline = self.deadline.into_iter().chain(statement_due).min();
         metrics::histogram!("folkmoot_store_commit_seconds")
             .record(started.elapsed().as_secs_f64());
         Ok(Commit {
@@ -422,10 +437,14 @@ impl Scope<'_> {
                 settle(reply, done, answers)
             }
             Job::Cosigned { log, size, lines, reply } => {
-                let done = match accept::add_cosignatures(self, log, size, &lines).await {
+                let done = match cosigned::add(self, log, size, &lines).await {
                     Ok(()) => acks::keep(self, log, size, &lines).await,
                     refused => refused,
                 };
+                settle(reply, done, answers)
+            }
+            Job::AddCheckpoint { asked, reply } => {
+                let done = witness::add_checkpoint(self, *asked).await;
                 settle(reply, done, answers)
             }
             Job::SetIdentity { log, bundle, reply } => {

@@ -23,6 +23,7 @@ use crate::{
     ids::{CommunityId, Network, RecordId},
     kind::Known,
     name::Name,
+    time::UnixMillis,
     verified::VerifiedRecord,
 };
 
@@ -33,6 +34,9 @@ pub struct Epoch {
     pub era: u32,
     /// Its index in that era's log.
     pub from_index: u64,
+    /// The time that the record states. Only the dates of cosignatures are compared with it, to tell those made before a
+    /// key retired (ARCHITECTURE §6, Forks).
+    pub since: UnixMillis,
     /// The keys.
     pub keys: EpochKeys,
 }
@@ -155,11 +159,12 @@ impl Identity {
             let Genesis { network, .. } = genesis;
             return Err(IdentityError::OtherCommunity { network, community: found });
         }
-        Ok(Self::founded(genesis, found, record.id()))
+        Ok(Self::founded(genesis, found, record))
     }
 
-    fn founded(genesis: Genesis, community: CommunityId, last_identity: RecordId) -> Self {
+    fn founded(genesis: Genesis, community: CommunityId, record: &VerifiedRecord) -> Self {
         let Genesis { network, name, officers, keys, nonce: _ } = genesis;
+        let since = record.header().time;
         Self {
             network,
             community,
@@ -167,9 +172,9 @@ impl Identity {
             era: 0,
             officers,
             keys,
-            last_identity,
+            last_identity: record.id(),
             last_index: 0,
-            epochs: vec![Epoch { era: 0, from_index: 0, keys }],
+            epochs: vec![Epoch { era: 0, from_index: 0, since, keys }],
             kept: Vec::new(),
         }
     }
@@ -246,9 +251,9 @@ impl Identity {
     }
 
     fn begin_epoch(&mut self, record: &VerifiedRecord, keys: EpochKeys) {
-        let Header { era, index, .. } = *record.header();
+        let Header { era, index, time: since, .. } = *record.header();
         self.keys = keys;
-        self.epochs.push(Epoch { era, from_index: index, keys });
+        self.epochs.push(Epoch { era, from_index: index, since, keys });
         (self.last_identity, self.last_index) = (record.id(), index);
     }
 

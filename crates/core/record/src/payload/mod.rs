@@ -23,7 +23,7 @@ pub use index::Index;
 pub use opportunity::OpportunityAction;
 pub use poll::{PollAction, ResultAction, Roll, TallyAction};
 pub use pool::{PledgeAction, PoolAction};
-pub use receipt::Receipt;
+pub use receipt::{Cosignatures, Receipt};
 pub use status::Status;
 pub use words::{Notice, Text};
 
@@ -44,6 +44,7 @@ pub enum Payload {
     Tally(TallyAction),
     Result(ResultAction),
     Receipt(Receipt),
+    Cosignatures(Cosignatures),
     Evidence(ForkEvidence),
     RegionEpoch(RegionAction),
     Affiliation(Affiliation),
@@ -69,6 +70,7 @@ impl Payload {
             Self::Tally(_) => Known::Tally,
             Self::Result(_) => Known::Result,
             Self::Receipt(_) => Known::Receipt,
+            Self::Cosignatures(_) => Known::Cosignatures,
             Self::Evidence(_) => Known::Evidence,
             Self::RegionEpoch(_) => Known::RegionEpoch,
             Self::Affiliation(_) => Known::Affiliation,
@@ -106,6 +108,7 @@ impl Payload {
             | Self::Notice(_)
             | Self::Roll(_)
             | Self::Receipt(_)
+            | Self::Cosignatures(_)
             | Self::Evidence(_)
             | Self::RegionEpoch(_)
             | Self::Affiliation(_)
@@ -141,7 +144,8 @@ mod tests {
             Payload::Roll(Roll { roll }),
             Payload::Tally(TallyAction::Withheld),
             Payload::Receipt(Receipt { received_at: UnixMillis(0), heads: vec![] }),
-            Payload::Evidence(ForkEvidence { community, era: 0, one, other }),
+            Payload::Cosignatures(Cosignatures { stated_at: UnixMillis(0), heads: vec![] }),
+            Payload::Evidence(ForkEvidence { community, era: 0, one, other, beginning: None }),
         ]
     }
 

@@ -1,4 +1,4 @@
-//! Receipts: a coordinator's entry, in its own log, that it holds logs up to a size since a time.
+//! What mirrors and witnesses state in their own logs: that they hold, or have cosigned, logs up to a size since a time.
 
 use tlog::Hash;
 
@@ -11,7 +11,7 @@ pub struct HeldHead {
     pub community: CommunityId,
     /// Which era.
     pub era: u32,
-    /// The coordinator holds every record below this index, with its payload.
+    /// How many records the head covers. In a receipt, the coordinator holds each of them with its payload.
     pub size: u64,
     /// The root at that size.
     pub root: Hash,
@@ -22,6 +22,18 @@ pub struct HeldHead {
 pub struct Receipt {
     /// When they were received.
     pub received_at: UnixMillis,
+    /// In ascending order of community and era, each once.
+    pub heads: Vec<HeldHead>,
+}
+
+/// What a witness has cosigned since it last said so: of each log the newest head.
+///
+/// A cosignature is seen by whoever is shown it; this is seen by all, so that where a forked log is frozen follows from
+/// records alone (ARCHITECTURE §6, Forks).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cosignatures {
+    /// When the newest of them was cosigned, or later.
+    pub stated_at: UnixMillis,
     /// In ascending order of community and era, each once.
     pub heads: Vec<HeldHead>,
 }

@@ -2,9 +2,10 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use tlog::Frontier;
+use record::payload::evidence::Beginning;
+use tlog::{Frontier, Hash, join_consistency};
 
-use super::HeldLog;
+use super::{HeldLog, PendingHead};
 use crate::{
     head::{LogIdentity, SignedHead},
     limits::{BATCH_ALIGNMENT, MAX_CREDIT_BATCHES, n_blocks},
@@ -63,17 +64,38 @@ pub(super) struct LogState {
     pub(super) undurable: VecDeque<u64>,
     /// A head of the peer that is to be compared with our tree.
     pub(super) to_check: Option<SignedHead>,
-    pub(super) is_checking: bool,
+    /// What our tree is being asked about, for the sake of that comparison.
+    pub(super) checking: Option<Checking>,
     pub(super) serve: Option<Serve>,
     pub(super) standing: Standing,
 }
 
 /// A signed head that is proved to begin with a part of our tree.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Cover {
     pub(super) head: SignedHead,
     /// How far our tree is proved to be its beginning.
     pub(super) proved_to: u64,
+    /// The consistency proof from there to the head; empty if that is all of it.
+    pub(super) proof: Vec<Hash>,
+}
+
+/// A comparison under way: our tree is asked how it began, and how that leads to where a signed head takes over.
+#[derive(Debug, Clone)]
+pub(super) struct Checking {
+    /// The size asked about.
+    pub(super) size: u64,
+    /// The head that speaks for our tree there: what evidence rests on.
+    pub(super) cover: Cover,
+}
+
+impl Checking {
+    /// How the tree under our head begins, from the answer; `None` if the answer does not fit.
+    pub(super) fn beginning(&self, root: Hash, to_cover: &[Hash]) -> Option<Beginning> {
+        let Cover { head, proved_to, proof } = &self.cover;
+        let sizes = [self.size, *proved_to, head.size()];
+        Some(Beginning { root, proof: join_consistency(sizes, to_cover, proof)? })
+    }
 }
 
 impl Cover {
@@ -135,7 +157,7 @@ impl LogState {
             is_queued: false,
             undurable: VecDeque::new(),
             to_check: None,
-            is_checking: false,
+            checking: None,
             serve: None,
             standing: Standing::Open,
         }
@@ -161,9 +183,8 @@ impl LogState {
         if self.tentative.size() < size {
             self.tentative = frontier;
         }
-        if let Some(pending) = pending {
-            self.pending =
-                Some(Cover { head: pending.to_bare(), proved_to: size.min(pending.size()) });
+        if let Some(PendingHead { head, proof }) = pending {
+            self.pending = Some(Cover { head: head.to_bare(), proved_to: size, proof });
         }
         let is_below_own =
             |head: &SignedHead| self.own.as_ref().is_some_and(|own| head.size() < own.size());
@@ -180,12 +201,19 @@ impl LogState {
         }
     }
 
-    /// A signed head that speaks for our tree at this size: what evidence rests on.
-    pub(super) fn head_covering(&self, size: u64) -> Option<&SignedHead> {
-        let own = self.own.as_ref().filter(|it| size <= it.size());
-        let pending = self.pending.as_ref().filter(|it| size <= it.proved_to);
-        let proved = self.proved.as_ref().filter(|_| size <= self.confirmed);
-        own.or_else(|| pending.or(proved).map(|it| &it.head))
+    /// A signed head that speaks for our tree at this size, by what the store holds: what evidence rests on.
+    fn head_covering(&self, size: u64) -> Option<Cover> {
+        let whole = |head: &SignedHead| Cover {
+            head: head.clone(),
+            proved_to: head.size(),
+            proof: Vec::new(),
+        };
+        let own = self.own.as_ref().filter(|it| size <= it.size()).map(whole);
+        let reaches = |it: &&Cover| size <= it.proved_to;
+        let pending = self.pending.as_ref().filter(reaches);
+        let is_confirmed = |it: &&Cover| it.proved_to <= self.confirmed;
+        let proved = self.proved.as_ref().filter(reaches).filter(is_confirmed);
+        own.or_else(|| pending.or(proved).cloned())
     }
 
     /// The largest size that is offered by the peer and will be pulled, or is verified already.
@@ -241,12 +269,15 @@ impl LogState {
         }
     }
 
-    /// The size at which our tree is to be compared with a head of the peer, once both the store and
-    /// a signed head reach that far.
-    pub(super) fn check_due(&self) -> Option<u64> {
+    /// Begins to compare our tree with a head of the peer, once both the store and a signed head reach that far.
+    pub(super) fn begin_check(&mut self) -> Option<&Checking> {
         let size = self.to_check.as_ref()?.size();
-        let reached = size <= self.durable && self.head_covering(size).is_some();
-        (reached && !self.is_checking && self.standing != Standing::Forked).then_some(size)
+        let is_idle = self.checking.is_none() && self.standing != Standing::Forked;
+        if self.durable < size || !is_idle {
+            return None;
+        }
+        let cover = self.head_covering(size)?;
+        Some(self.checking.insert(Checking { size, cover }))
     }
 
     /// Batches that count against the credit: on the way, and not yet durable.

@@ -24,11 +24,11 @@ use std::{
 
 use record::{
     CommunityId, Network, VerifiedRecord,
-    payload::{ForkEvidence, Status},
+    payload::{ForkEvidence, Status, evidence::Beginning},
 };
-use tlog::{Frontier, Hash};
+use tlog::{Frontier, Hash, Policy};
 
-use self::log::{LogState, Standing};
+use self::log::{Checking, LogState, Standing};
 use crate::{
     evidence::fork_evidence,
     fault::{Fault, Weight},
@@ -62,6 +62,8 @@ pub struct ExchangeConfig {
     pub network: Network,
     /// Whose logs are accepted.
     pub admitted: Admission,
+    /// Whose cosignatures make evidence of a head by a retired key, if they are from before; `None`: nobody's.
+    pub quorum: Option<Arc<Policy>>,
 }
 
 /// A log as the store holds it.
@@ -74,11 +76,21 @@ pub struct HeldLog {
     /// The newest checkpoint of which everything is held; `None` before the first.
     pub head: Option<SignedHead>,
     /// The checkpoint against which records beyond `head` were verified, if a pull was cut off.
-    pub pending: Option<SignedHead>,
+    pub pending: Option<PendingHead>,
     /// Whose keys sign it.
     pub identity: Arc<LogIdentity>,
     /// Our own cosignature lines on `head`.
     pub cosignatures: Vec<String>,
+}
+
+/// A checkpoint of which not everything is held.
+#[derive(Debug, Clone)]
+pub struct PendingHead {
+    /// The checkpoint.
+    pub head: SignedHead,
+    /// The consistency proof to it from all that is held, as it came with the last batch. Without it a peer could avoid
+    /// evidence against a head by never giving all of it.
+    pub proof: Vec<Hash>,
 }
 
 /// What happened.
@@ -128,6 +140,8 @@ pub enum Input {
         size: u64,
         /// The root of our tree at that size.
         root: Hash,
+        /// The consistency proof from there to the tree that was named.
+        proof: Vec<Hash>,
     },
 }
 
@@ -151,12 +165,14 @@ pub enum Output {
     },
     /// Store a verified batch; answer with [`Input::Durable`] or [`Input::NotStored`].
     Store(Store),
-    /// Say what root our tree had at this size; answer with [`Input::RootAt`].
+    /// Say what root our tree had at this size, and how it grew from there; answer with [`Input::RootAt`].
     CheckRoot {
         /// The log.
         log: LogName,
         /// The size.
         size: u64,
+        /// The size to which the consistency proof is to lead: one that our tree has reached.
+        tree_size: u64,
     },
     /// Keep and publish this: the log forked.
     Evidence(ForkEvidence),
@@ -209,6 +225,8 @@ pub struct Store {
     /// The checkpoint against which the batch was verified, a signed note. To be kept as pending
     /// beside the records until the tree reaches it: evidence of a fork rests on it.
     pub checkpoint: Arc<[u8]>,
+    /// The consistency proof from `frontier` to that checkpoint, to be kept with it.
+    pub proof: Vec<Hash>,
     /// The size of that checkpoint. If `frontier` has that size, all of the checkpoint is held.
     pub checkpoint_size: u64,
     /// The identity, if it is new: a log seen for the first time, or new keys.
@@ -293,7 +311,7 @@ impl Exchange {
             Input::NotLoaded { log, reason, detail } => self.on_not_loaded(log, reason, detail),
             Input::Durable { log, size, cosignatures } => self.on_durable(log, size, cosignatures),
             Input::NotStored { log, reason, detail } => self.on_not_stored(log, reason, detail),
-            Input::RootAt { log, size, root } => self.on_root_at(log, size, root),
+            Input::RootAt { log, size, root, proof } => self.on_root_at(log, size, (root, &proof)),
             Input::Treated(status) => self.on_treated(status),
         }
         if !self.is_closed {
@@ -363,10 +381,11 @@ impl Exchange {
     }
 
     /// Two heads that cannot both be true: keeps the evidence, and lets the log rest.
-    fn fork(&mut self, log: LogName, ours: &SignedHead, theirs: &SignedHead) {
+    fn fork(&mut self, log: LogName, heads: [&SignedHead; 2], beginning: Option<Beginning>) {
         let Some(state) = self.logs.get(&log) else { return };
-        let network = &self.config.network;
-        match fork_evidence(network, log, &state.identity, [ours, theirs]) {
+        let ExchangeConfig { network, quorum, .. } = &self.config;
+        let proved = (beginning, quorum.as_deref());
+        match fork_evidence(network, log, &state.identity, heads, proved) {
             Ok(evidence) => {
                 self.offer(log);
                 self.halt(log, Standing::Forked);
@@ -380,15 +399,15 @@ impl Exchange {
     /// Asks for the root of our tree at the size of a head that waits to be compared, if it is time.
     fn check_root(&mut self, log: LogName) {
         let Some(state) = self.logs.get_mut(&log) else { return };
-        if let Some(size) = state.check_due() {
-            state.is_checking = true;
-            self.outputs.push(Output::CheckRoot { log, size });
+        if let Some(Checking { size, cover }) = state.begin_check() {
+            let (size, tree_size) = (*size, cover.proved_to);
+            self.outputs.push(Output::CheckRoot { log, size, tree_size });
         }
     }
 
-    fn on_root_at(&mut self, log: LogName, size: u64, root: Hash) {
+    fn on_root_at(&mut self, log: LogName, size: u64, (root, to_cover): (Hash, &[Hash])) {
         let Some(state) = self.logs.get_mut(&log) else { return };
-        state.is_checking = false;
+        let Some(checking) = state.checking.take() else { return };
         let Some(theirs) = state.to_check.take_if(|it| it.size() == size) else { return };
         if *theirs.root() == root {
             state.agreed = state.agreed.max(size);
@@ -400,9 +419,9 @@ impl Exchange {
             self.send(Frame::Ack(Ack { log, size, cosignatures: Vec::new() }));
             return;
         }
-        if let Some(ours) = state.head_covering(size).cloned() {
-            self.fork(log, &ours, &theirs);
-        }
+        let ours = &checking.cover.head;
+        let beginning = checking.beginning(root, to_cover).filter(|_| ours.size() != size);
+        self.fork(log, [ours, &theirs], beginning);
     }
 
     /// The head that waits, taken out, with what it took of memory given back.

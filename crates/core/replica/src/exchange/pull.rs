@@ -116,7 +116,7 @@ impl Exchange {
         let Some(state) = self.logs.get_mut(&log) else { return };
         let size = theirs.size();
         if let Some(ours) = state.contradicts(&theirs) {
-            return self.fork(log, &ours, &theirs);
+            return self.fork(log, [&ours, &theirs], None);
         }
         if state.own.as_ref().is_some_and(|it| it.is_same_head_as(&theirs)) {
             let cosignatures = state.cosignatures.clone();
@@ -329,6 +329,7 @@ fn take_batch(
         tree_size: pull.target.size(),
         tree_root: *pull.target.root(),
     };
+    let proof = batch.proof.clone();
     let VerifiedBatch { records, frontier } = verify_batch(&place, batch)?;
     let store = Store {
         log: place.log,
@@ -338,9 +339,10 @@ fn take_batch(
         frontier: frontier.clone(),
         checkpoint: pull.target.note().clone(),
         checkpoint_size: pull.target.size(),
+        proof: proof.clone(),
         identity: state.identity_is_new.then(|| state.identity.clone()),
     };
-    state.proved = Some(Cover { head: pull.target.to_bare(), proved_to: end });
+    state.proved = Some(Cover { head: pull.target.to_bare(), proved_to: end, proof });
     state.identity_is_new = false;
     state.tentative = frontier;
     state.undurable.push_back(end);

@@ -59,7 +59,7 @@ impl Exchange {
             Entry::Vacant(_) => return,
         }
         if let Some((ours, theirs)) = self.logs.get(&log).and_then(contradiction) {
-            return self.fork(log, &ours, &theirs);
+            return self.fork(log, [&ours, &theirs], None);
         }
         self.drop_overtaken(log);
         self.check_root(log);

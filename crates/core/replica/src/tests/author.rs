@@ -25,6 +25,9 @@ use crate::{
     head::{LogIdentity, SignedHead},
 };
 
+/// When every record was written.
+pub(crate) const RECORDED_AT: u64 = 1_800_000_000_000;
+
 pub(crate) fn network() -> Network {
     "demo.folkmoot.example".parse().unwrap()
 }
@@ -86,7 +89,7 @@ impl Author {
             community: self.log.community,
             era: self.log.era,
             index: self.size(),
-            time: UnixMillis(1_800_000_000_000),
+            time: UnixMillis(RECORDED_AT),
             kind: kind.into(),
             commitment: Commitment::to(&salt, &payload),
             payload_bytes: u32::try_from(payload.len()).unwrap(),

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use record::fork::verify_evidence;
+
 use super::{
     author::{Author, network},
     world::{Node, World},
@@ -53,7 +55,55 @@ fn a_smaller_head_that_is_not_the_beginning_is_evidence_at_the_larger() {
     let [evidence] = &world.nodes[1].evidence[..] else { panic!("one piece of evidence") };
     assert_eq!(evidence.one, *branches[0].note_at(200));
     assert_eq!(evidence.other, *branches[1].note_at(700));
+    let identity = branches[0].identity();
+    assert!(verify_evidence(&network(), evidence, identity.identity(), None).is_ok());
     assert!(world.has_all(0, &branches[0]) && world.has_all(1, &branches[1]));
+}
+
+#[test]
+fn a_peer_that_never_finishes_does_not_escape_evidence() {
+    let [small, large] = forked(100, 200, 700);
+    let (mut exchange, _) = Node::default().open();
+    let mut stored = super::world::StoredLog::of(&large);
+    let log = large.log;
+    let offer = |author: &Author, size| {
+        let (checkpoint, identity) = (author.note_at(size), author.bundle());
+        Input::Frame(Frame::Heads(vec![Head { log, checkpoint, identity }]))
+    };
+    let _ = exchange.handle(offer(&large, 700));
+    // One batch comes, of three, and never another.
+    let batch = stored.load(log, 0, (256, usize::MAX), 700);
+    let _ = exchange.handle(Input::Frame(Frame::Batch(batch)));
+    let _ = exchange.handle(Input::Durable { log, size: 256, cosignatures: Vec::new() });
+    let outputs = exchange.handle(offer(&small, 200));
+    let (size, tree_size) = (200, 256);
+    assert!(outputs.contains(&Output::CheckRoot { log, size, tree_size }), "{outputs:?}");
+    stored.truncate(256);
+    let outputs = exchange.handle(stored.root_at(log, size, tree_size));
+    let found = |it: &Output| {
+        if let Output::Evidence(evidence) = it { Some(evidence.clone()) } else { None }
+    };
+    let evidence = outputs.iter().find_map(found).unwrap();
+    assert_eq!(evidence.other, *large.note_at(700));
+    let identity = large.identity();
+    assert!(verify_evidence(&network(), &evidence, identity.identity(), None).is_ok());
+}
+
+#[test]
+fn a_pull_that_was_cut_off_before_a_restart_still_gives_evidence() {
+    let [small, large] = forked(100, 200, 700);
+    let log = large.log;
+    let mut stored = super::world::StoredLog::of(&large);
+    stored.truncate(256);
+    stored.pend(&large, 700);
+    let mut node = Node::default();
+    node.logs.insert(log, stored.clone());
+    let (mut exchange, _) = node.open();
+    let (checkpoint, identity) = (small.note_at(200), small.bundle());
+    let head = Head { log, checkpoint, identity };
+    let _ = exchange.handle(Input::Frame(Frame::Heads(vec![head])));
+    let outputs = exchange.handle(stored.root_at(log, 200, 256));
+    assert!(outputs.iter().any(|it| matches!(it, Output::Evidence(_))), "{outputs:?}");
 }
 
 #[test]
@@ -95,10 +145,9 @@ fn a_fork_refused_for_its_records_becomes_evidence_when_our_log_has_grown() {
     ours.grow_saying(400, "one");
     let held = Node::holding([&ours]).held(ours.log);
     let outputs = exchange.handle(Input::LocalHead(Box::new(held)));
-    let (log, size) = (ours.log, 300);
-    assert!(outputs.contains(&Output::CheckRoot { log, size }));
-    let root = *ours.head_at(300).root();
-    let outputs = exchange.handle(Input::RootAt { log, size, root });
+    let (log, size, tree_size) = (ours.log, 300, 400);
+    assert!(outputs.contains(&Output::CheckRoot { log, size, tree_size }));
+    let outputs = exchange.handle(super::world::StoredLog::of(&ours).root_at(log, size, tree_size));
     assert!(outputs.iter().any(|it| matches!(it, Output::Evidence(_))), "{outputs:?}");
 }
 
@@ -156,8 +205,9 @@ fn a_stolen_retired_key_freezes_nobody() {
     let head = Head { log: author.log, checkpoint: forged.note_at(50), identity: Arc::from([]) };
     let outputs = exchange.handle(Input::Frame(Frame::Heads(vec![head])));
     let (log, size) = (author.log, 50);
-    assert_eq!(outputs, [Output::CheckRoot { log, size }]);
-    let outputs = exchange.handle(Input::RootAt { log, size, root: *author.head_at(50).root() });
+    assert_eq!(outputs, [Output::CheckRoot { log, size, tree_size: 100 }]);
+    let answer = super::world::StoredLog::of(&author).root_at(log, size, 100);
+    let outputs = exchange.handle(answer);
     let [Output::Send(Frame::Refusal(refusal))] = &outputs[..] else { panic!("{outputs:?}") };
     assert_eq!(refusal.reason, "replication.retired_key");
 }
@@ -169,7 +219,8 @@ fn one_head_with_other_cosignatures_is_no_evidence() {
     let cosigned = SignedHead::open(&network(), author.log, &author.identity(), &cosigned.into());
     let (one, other) = (author.head_at(10), cosigned.unwrap());
     assert_ne!(one.note(), other.note());
-    let evidence = fork_evidence(&network(), author.log, &author.identity(), [&one, &other]);
+    let evidence =
+        fork_evidence(&network(), author.log, &author.identity(), [&one, &other], (None, None));
     assert!(matches!(evidence, Err(Fault::HeadMalformed { .. })));
 }
 
@@ -177,7 +228,9 @@ fn one_head_with_other_cosignatures_is_no_evidence() {
 fn evidence_is_the_same_whoever_finds_it() {
     let [one, other] = forked(5, 10, 10).map(|it| it.head_at(10));
     let author = Author::of(1, 5);
-    let found = |heads| fork_evidence(&network(), author.log, &author.identity(), heads).unwrap();
+    let identity = author.identity();
+    let found =
+        |heads| fork_evidence(&network(), author.log, &identity, heads, (None, None)).unwrap();
     assert_eq!(found([&one, &other]), found([&other, &one]));
 }
 
@@ -185,6 +238,6 @@ fn evidence_is_the_same_whoever_finds_it() {
 fn heads_of_another_author_are_no_evidence_against_this_one() {
     let (author, stranger) = (Author::of(1, 10), Author::of(2, 10));
     let heads = [&author.head_at(10), &stranger.head_at(10)];
-    let evidence = fork_evidence(&network(), author.log, &author.identity(), heads);
+    let evidence = fork_evidence(&network(), author.log, &author.identity(), heads, (None, None));
     assert!(matches!(evidence, Err(Fault::OtherOrigin { .. })));
 }

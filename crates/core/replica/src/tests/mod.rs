@@ -3,6 +3,7 @@
 mod author;
 mod catch_up;
 mod eras;
+mod evidence;
 mod forks;
 mod laws;
 mod limits;

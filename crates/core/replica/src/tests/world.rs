@@ -13,7 +13,7 @@ use tlog::{Frontier, Hash, consistency_proof, leaf_hash, prove::leaf_lookup};
 
 use super::author::{Author, network};
 use crate::{
-    exchange::{Admission, Exchange, ExchangeConfig, HeldLog, Input, Output, Store},
+    exchange::{Admission, Exchange, ExchangeConfig, HeldLog, Input, Output, PendingHead, Store},
     frame::{Batch, Frame, LogName, RawRecord, Refusal},
     head::{LogIdentity, SignedHead},
 };
@@ -24,7 +24,7 @@ pub(crate) struct StoredLog {
     pub(crate) records: Vec<RawRecord>,
     leaves: Vec<Hash>,
     head: Option<SignedHead>,
-    pending: Option<SignedHead>,
+    pending: Option<PendingHead>,
     identity: Arc<LogIdentity>,
 }
 
@@ -49,7 +49,9 @@ impl StoredLog {
     fn keep_head(&mut self, log: LogName, note: &Arc<[u8]>) {
         let head = SignedHead::open(&network(), log, &self.identity, note).unwrap();
         assert_eq!(self.frontier_at(head.size()).root(), *head.root());
-        self.pending = self.head.replace(head);
+        // The larger head was of all that is held.
+        let larger = self.head.replace(head);
+        self.pending = larger.map(|head| PendingHead { head, proof: Vec::new() });
     }
 
     pub(crate) fn head_size(&self) -> Option<u64> {
@@ -74,6 +76,26 @@ impl StoredLog {
             identity: self.identity.clone(),
             cosignatures: cosigned.into_iter().collect(),
         }
+    }
+
+    /// What is left if the store holds only so many records, and no head of them.
+    pub(crate) fn truncate(&mut self, size: usize) {
+        self.records.truncate(size);
+        self.leaves.truncate(size);
+        self.head = None;
+    }
+
+    /// Keeps a head of the author as the one under which everything was verified.
+    pub(crate) fn pend(&mut self, author: &Author, size: u64) {
+        let proof = consistency_proof(self.size(), size, &leaf_lookup(&author.leaves())).unwrap();
+        self.pending = Some(PendingHead { head: author.head_at(size), proof });
+    }
+
+    /// The answer to a question about the tree.
+    pub(crate) fn root_at(&self, log: LogName, size: u64, tree_size: u64) -> Input {
+        let root = self.frontier_at(size).root();
+        let proof = consistency_proof(size, tree_size, &leaf_lookup(&self.leaves)).unwrap();
+        Input::RootAt { log, size, root, proof }
     }
 
     /// A batch of at most `max_bytes`, and of one record at least.
@@ -113,7 +135,7 @@ impl Node {
             Some(only) => Admission::Only(Arc::new(only.clone())),
         };
         let held = self.logs.iter().map(|(log, it)| it.held(*log));
-        Exchange::new(ExchangeConfig { network: network(), admitted }, held)
+        Exchange::new(ExchangeConfig { network: network(), admitted, quorum: None }, held)
     }
 
     pub(crate) fn held(&self, log: LogName) -> HeldLog {
@@ -122,7 +144,9 @@ impl Node {
 
     /// Applies a batch as a store does: what is there and equal stays, what differs is refused.
     fn apply(&mut self, store: Store) -> Result<(), ()> {
-        let Store { log, start, start_root, records, frontier, checkpoint, identity, .. } = store;
+        let Store {
+            log, start, start_root, records, frontier, checkpoint, proof, identity, ..
+        } = store;
         let is_new = !self.logs.contains_key(&log);
         assert!(!is_new || identity.is_some(), "the first batch brings the identity");
         let stored = self.logs.entry(log).or_insert_with(|| StoredLog {
@@ -157,7 +181,7 @@ impl Node {
         let completes = target.size() == frontier.size();
         // What is only repeated was verified under another head, and that one stays: it may be of another branch.
         if adds_records {
-            stored.pending = (!completes).then(|| target.clone());
+            stored.pending = (!completes).then(|| PendingHead { head: target.clone(), proof });
         }
         if completes && stored.head.as_ref().is_none_or(|it| it.size() < target.size()) {
             stored.head = Some(target);
@@ -173,7 +197,7 @@ pub(crate) struct End {
     pub(crate) frames: VecDeque<Frame>,
     loads: VecDeque<(LogName, u64, (u64, usize), u64)>,
     stores: VecDeque<Store>,
-    roots: VecDeque<(LogName, u64)>,
+    roots: VecDeque<(LogName, u64, u64)>,
     pub(crate) locals: VecDeque<LogName>,
     pub(crate) refused: Vec<Refusal>,
     pub(crate) told: Vec<Status>,
@@ -249,7 +273,9 @@ impl World {
                     ));
                 }
                 Output::Store(store) => self.ends[at].stores.push_back(store),
-                Output::CheckRoot { log, size } => self.ends[at].roots.push_back((log, size)),
+                Output::CheckRoot { log, size, tree_size } => {
+                    self.ends[at].roots.push_back((log, size, tree_size));
+                }
                 Output::Evidence(evidence) => {
                     let node = self.ends[at].node;
                     self.nodes[node].evidence.push(evidence);
@@ -307,9 +333,8 @@ impl World {
             }
             2 => return self.store(at),
             3 => {
-                let (log, size) = end.roots.pop_front().unwrap();
-                let root = self.nodes[node].logs[&log].frontier_at(size).root();
-                Input::RootAt { log, size, root }
+                let (log, size, tree_size) = end.roots.pop_front().unwrap();
+                self.nodes[node].logs[&log].root_at(log, size, tree_size)
             }
             _ => {
                 let log = end.locals.pop_front().unwrap();

@@ -108,6 +108,8 @@ async fn one_era(
             records,
             frontier: tree.clone(),
             checkpoint: head.note().clone(),
+            // The head is pending until the kept one takes its place.
+            proof: Vec::new(),
             completes: false,
             identity: Some(identity.bundle().to_vec()),
         };

@@ -102,7 +102,7 @@ impl Source {
         // Only read: the key signs nothing, and the log of nobody is written.
         let seeds = KeySeeds::fresh().map_err(|error| unreachable(error.to_string()))?;
         let nobody = LogName { community: CommunityId::from_bytes([0; 32]), era: 0 };
-        let own = OwnLog { name: nobody, log_key: seeds.keys().log, mirror: None };
+        let own = OwnLog { name: nobody, log_key: seeds.keys().log, mirror: None, witness: None };
         let clock = std::sync::Arc::new(runtime::clock::SystemClock::new());
         let config = StoreConfig::of_no_region(network.clone(), own, clock);
         let store = Store::open(&log_file, config).await;

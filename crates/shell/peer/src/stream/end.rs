@@ -28,7 +28,7 @@ pub enum StreamEnd {
     /// The other side sends and never reads.
     #[error("the other side does not read what it asked for")]
     NotReading,
-    /// The region has another epoch: who is admitted may have changed.
+    /// The region has another epoch: who is admitted or seated has changed.
     #[error("the region has changed; the stream begins anew")]
     RegionChanged,
     /// How logs are treated changed faster than this stream could be told.

@@ -1,13 +1,18 @@
 //! A community whose log has two histories.
 
 use peer::Role;
-use record::{Payload, kind::Known};
+use proto::v1::frame::Step;
+use record::{
+    Payload, UnixMillis,
+    kind::Known,
+    payload::{Status, status::Reason},
+};
 
 use crate::world::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_signed_heads_of_one_size_are_kept_as_evidence_and_the_first_log_stays() {
-    let region = region(1).await;
+    let region = region(2).await;
     let first = region.founders[0].open(&region.charter, Role::Node).await;
     first.store().close().await.unwrap();
     // A copy of keys and log, as after a backup that was restored beside the original.
@@ -35,8 +40,104 @@ async fn two_signed_heads_of_one_size_are_kept_as_evidence_and_the_first_log_sta
         panic!("no evidence");
     };
     assert_eq!(filed.community, log.community);
+    // Whoever holds the coordinator's log holds the evidence, and files none of its own.
+    let other = region.linked(1).await;
+    until(&other, async || other.store().fork(log).await.unwrap().is_some()).await;
+    let before = size(&other, other.own_log()).await;
+    other.file_evidence(filed.clone()).await.unwrap();
+    region.coordinator.file_evidence(filed.clone()).await.unwrap();
+    assert_eq!(size(&other, other.own_log()).await, before);
+    assert_eq!(evidence().await.len(), 1);
     let text = |note: &[u8]| tlog::Note::parse(note).unwrap().text().to_owned();
     assert_ne!(text(&filed.one), text(&filed.other));
     let now = region.coordinator.store().log(log).await.unwrap().unwrap();
     assert_eq!((now.frontier, now.checkpoint), (held.frontier, held.checkpoint));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_author_of_a_forked_log_is_told_on_its_stream_and_still_served() {
+    let region = region(2).await;
+    let node = region.linked(0).await;
+    append(&node, b"one history").await;
+    until_cosigned(&node).await;
+    let log = node.own_log();
+    let filed = forged_history(&node).await;
+    region.coordinator.file_evidence(filed).await.unwrap();
+    assert!(region.coordinator.store().fork(log).await.unwrap().is_some());
+    node.end_streams();
+
+    let hello = peer::hello::hello(&node).await.unwrap();
+    let mut stream = open(region.address, &node.keys().transport, hello).await.unwrap();
+    let told = stream.refusal().await;
+    assert_eq!((told.reason.as_str(), told.log), ("log.forked", None));
+    assert!(told.detail.contains(&log.to_string()), "{}", told.detail);
+    // What comes after the fork is held, and not cosigned.
+    let other = region.linked(1).await;
+    append(&other, b"from another").await;
+    until_cosigned(&other).await;
+    until_held(&other, log, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coordinator_says_of_a_forked_log_that_it_is_frozen_and_what_lifts_that() {
+    let region = region(1).await;
+    let node = region.linked(0).await;
+    append(&node, b"one history").await;
+    until_cosigned(&node).await;
+    let (coordinator, log) = (&region.coordinator, node.own_log());
+    let filed = async || {
+        let statuses = coordinator.store().statuses().await.unwrap();
+        statuses.into_iter().map(|(_, status)| status).collect::<Vec<_>>()
+    };
+    coordinator.treat_forks().await.unwrap();
+    assert_eq!(filed().await, []);
+    coordinator.file_evidence(forged_history(&node).await).await.unwrap();
+    coordinator.treat_forks().await.unwrap();
+    let told = || node.links().all().remove(0).1.standing;
+    until(&node, async || told().is_some()).await;
+    let standing = told().unwrap();
+    assert_eq!((standing.standing, standing.reason), ("forked", "log.forked"));
+    assert!(standing.detail.contains("officers recover it"), "{}", standing.detail);
+    // It is said once, and to whoever connects later.
+    let before = size(coordinator, coordinator.own_log()).await;
+    coordinator.treat_forks().await.unwrap();
+    assert_eq!(size(coordinator, coordinator.own_log()).await, before);
+    let [status] = filed().await[..] else { panic!("one status") };
+    assert_eq!((status.log, status.reason, status.until), (log, Some(Reason::TwoHistories), None));
+    node.end_streams();
+    let mut stream = Stream::of(region.address, &node).await;
+    let told = loop {
+        if let Step::Status(told) = stream.next().await.unwrap() {
+            break told;
+        }
+    };
+    assert_eq!(proto::payload::status::parse_frame(told), Ok(status));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_said_of_a_log_that_did_not_fork_is_taken_back() {
+    let region = region(1).await;
+    let node = region.linked(0).await;
+    append(&node, b"one history").await;
+    until_cosigned(&node).await;
+    let (since, reason) = (UnixMillis(1), Some(Reason::TwoHistories));
+    let wrong = Status { log: node.own_log(), since, reason, until: None };
+    region.coordinator.treat(wrong).await;
+    let told = || node.links().all().remove(0).1.standing;
+    until(&node, async || told().is_some()).await;
+    region.coordinator.treat_forks().await.unwrap();
+    until(&node, async || told().is_none()).await;
+}
+
+/// Evidence of the node's newest head and of another one that its key signed.
+pub(crate) async fn forged_history(node: &peer::Peer) -> record::payload::ForkEvidence {
+    let (_, note) = node.store().log(node.own_log()).await.unwrap().unwrap().checkpoint.unwrap();
+    let note = tlog::Note::parse(&note).unwrap();
+    let head = tlog::Checkpoint::parse_text(note.text()).unwrap();
+    let other = tlog::Checkpoint { root: tlog::Hash::from_bytes([7; 32]), ..head.clone() };
+    let mut heads = [head, other];
+    heads.sort_by_key(|it| it.root);
+    let [one, other] = heads.map(|it| tlog::sign_checkpoint(&it, &node.keys().log).to_bytes());
+    let record::LogName { community, era } = node.own_log();
+    record::payload::ForkEvidence { community, era, one, other, beginning: None }
 }

@@ -17,4 +17,5 @@ mod pages;
 mod quotas;
 mod regions;
 mod travel;
+mod witness;
 mod world;

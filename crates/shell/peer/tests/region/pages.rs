@@ -23,14 +23,14 @@ use transport::Limits;
 
 use crate::world::*;
 
-struct Page {
-    status: u16,
+pub(crate) struct Page {
+    pub(crate) status: u16,
     head: String,
-    body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Page {
-    fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         let found = self.head.lines().find_map(|line| {
             let (key, value) = line.split_once(": ")?;
             key.eq_ignore_ascii_case(name).then_some(value)
@@ -40,9 +40,16 @@ impl Page {
 }
 
 async fn get(address: SocketAddr, path: &str) -> Page {
+    ask(address, "GET", path, b"").await
+}
+
+pub(crate) async fn ask(address: SocketAddr, method: &str, path: &str, body: &[u8]) -> Page {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
+    let length = body.len();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+    );
+    stream.write_all(&[request.as_bytes(), body].concat()).await.unwrap();
     let mut answer = Vec::new();
     in_time(stream.read_to_end(&mut answer)).await.unwrap();
     let split = answer.windows(4).position(|it| it == b"\r\n\r\n").unwrap();
@@ -51,7 +58,7 @@ async fn get(address: SocketAddr, path: &str) -> Page {
     Page { status, head, body: answer[split + 4..].to_vec() }
 }
 
-async fn serve_pages(peer: &Peer) -> SocketAddr {
+pub(crate) async fn serve_pages(peer: &Peer) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let app = log_pages(peer.clone());
@@ -204,6 +211,7 @@ async fn take_without_text(coordinator: &Peer, node: &Peer) {
         records,
         frontier: row.frontier,
         checkpoint: row.checkpoint.unwrap().1.into(),
+        proof: Vec::new(),
         completes: true,
         identity: row.identity.map(|it| it.to_vec()),
     };

@@ -17,7 +17,7 @@ use runtime::clock::{Clock as _, ManualClock, SystemClock};
 use store::{Draft, Guard};
 use tokio::net::TcpListener;
 
-use crate::world::*;
+use crate::{forks::forged_history, world::*};
 
 /// The same charter, with a quota of so many records a minute.
 fn strict(charter: &CharterFile, records_per_minute: u32) -> CharterFile {
@@ -83,13 +83,36 @@ async fn a_flooder_waits_and_is_told_while_others_go_on_and_all_of_it_comes_in_t
     let is_over = async || size(&coordinator, flooder.own_log()).await == 4_001;
     while !is_over().await {
         clock.advance(Duration::from_mins(10));
-        coordinator.lift_due().await;
+        coordinator.lift_due().await.unwrap();
         until(&coordinator, async || is_over().await || is_throttled(&coordinator, &flooder).await)
             .await;
     }
     clock.advance(Duration::from_mins(10));
-    coordinator.lift_due().await;
+    coordinator.lift_due().await.unwrap();
     until(&flooder, async || told().is_none()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_forks_while_it_has_to_wait_is_told_so_once_the_wait_is_over() {
+    let (seated, founder) = (found(NETWORK, "Estuary Office"), found(NETWORK, "Flood"));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let charter = charter(NETWORK, (&seated, address), &[&founder]);
+    let strict = strict(&charter, 600);
+    let (coordinator, clock) = open_at(&seated, &strict, Role::Coordinator).await;
+    let _server = serve(&coordinator, listener);
+    let node = founder.open(&charter, Role::Node).await;
+    flood(&node, 700).await;
+    link(&node, &charter.coordinators[0]);
+    until(&coordinator, async || is_throttled(&coordinator, &node).await).await;
+    coordinator.file_evidence(forged_history(&node).await).await.unwrap();
+    coordinator.treat_forks().await.unwrap();
+    assert!(is_throttled(&coordinator, &node).await);
+    let told = || node.links().all().remove(0).1.standing.map(|it| it.standing);
+    clock.advance(Duration::from_mins(10));
+    coordinator.lift_due().await.unwrap();
+    until(&node, async || told() == Some("forked")).await;
+    until_held(&coordinator, node.own_log(), 701).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -75,7 +75,7 @@ fn config_with(n: u8, town: CommunityId, clock: &Arc<ManualClock>) -> StoreConfi
 async fn writer(log: LogName, key: u8) -> (TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
     let mut config = config_with(1, log.community, &Arc::new(ManualClock::at(NOON)));
-    config.own = OwnLog { name: log, log_key: secret(key), mirror: None };
+    config.own = OwnLog { name: log, log_key: secret(key), mirror: None, witness: None };
     let store = Store::open(&folder.path().join("log.sqlite"), config).await.unwrap();
     (folder, store)
 }

@@ -9,11 +9,14 @@
 
 mod accepting;
 mod appending;
+mod author;
 mod durability;
 mod eras;
 mod erasing;
+mod forks;
 mod guards;
 mod receipts;
 mod regions;
 mod register;
+mod witnesses;
 mod world;

@@ -308,6 +308,34 @@ async fn acknowledgements_of_our_own_log_are_kept_one_for_each_ten_seconds_and_o
 }
 
 #[tokio::test]
+async fn only_coordinators_acknowledge_though_witnesses_cosign() {
+    let (node, coordinator) = (place(1).await, place(101).await);
+    append_unknown(&node.store, 1).await;
+    let root = node.store.root_at(node.log, 1).await.unwrap();
+    let origin = tlog::KeyName::parse(&network().log_origin(&community(1), 0)).unwrap();
+    let head = tlog::Checkpoint { origin, size: 1, root };
+    let name = record::identity::witness_name(&network(), &community(2));
+    let name = tlog::KeyName::parse(&name).unwrap();
+    let line = tlog::cosign(&head, &name, &log_key(2), 7).unwrap().render_line();
+    node.store.add_cosignatures(node.log, 1, vec![line]).await.unwrap();
+    assert!(node.store.acks().await.unwrap().is_empty());
+    let lines = carry(&node.store, &coordinator.store, node.log).await.cosignatures;
+    node.store.add_cosignatures(node.log, 1, lines).await.unwrap();
+    assert_eq!(node.store.acks().await.unwrap().len(), 1);
+    // Once the log has grown, a size that was acknowledged is kept if its ten seconds have none yet.
+    append_unknown(&node.store, 1).await;
+    let of_two = carry(&node.store, &coordinator.store, node.log).await.cosignatures;
+    append_unknown(&node.store, 1).await;
+    node.store.add_cosignatures(node.log, 2, of_two.clone()).await.unwrap();
+    let sizes =
+        async || node.store.acks().await.unwrap().iter().map(|it| it.size).collect::<Vec<_>>();
+    assert_eq!(sizes().await, [1]);
+    pass(&[&node], 10_000);
+    node.store.add_cosignatures(node.log, 2, of_two).await.unwrap();
+    assert_eq!(sizes().await, [1, 2]);
+}
+
+#[tokio::test]
 async fn a_coordinator_that_is_seated_later_is_judged_from_its_first_right_root_on() {
     let (late, first, reader) = (place(103).await, place(101).await, place(4).await);
     let entry = |n, size| IndexEntry {

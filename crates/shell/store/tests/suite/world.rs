@@ -17,7 +17,7 @@ use record::{
 };
 use runtime::clock::ManualClock;
 use store::{
-    Appended, Draft, Guard, Incoming, Mirror, OwnLog, Reference, Store, StoreConfig, StoreError,
+    Appended, Cosigner, Draft, Guard, Incoming, OwnLog, Reference, Store, StoreConfig, StoreError,
 };
 use tempfile::TempDir;
 use tlog::{Frontier, Hash, KeyName, VerifierKey, leaf_hash};
@@ -54,7 +54,8 @@ fn mirror_key(n: u8) -> SigningKey {
 }
 
 fn mirror_name(n: u8) -> KeyName {
-    KeyName::parse(&format!("test.folkmoot.example/mirror/{n}")).unwrap()
+    let name = record::identity::mirror_name(&network(), &community(n));
+    KeyName::parse(&name).unwrap()
 }
 
 pub(crate) fn mirror_verifier(n: u8) -> VerifierKey {
@@ -63,11 +64,16 @@ pub(crate) fn mirror_verifier(n: u8) -> VerifierKey {
 
 /// What community `n` opens its store with; from 101 on it is a coordinator.
 pub(crate) fn config(n: u8, clock: &Arc<ManualClock>) -> StoreConfig {
-    let mirror = || Mirror { name: mirror_name(n), key: mirror_key(n) };
+    let mirror = || Cosigner { name: mirror_name(n), key: mirror_key(n) };
     StoreConfig {
         network: network(),
         region: RegionView::new(region(), None, roster(1..=5, &[101, 102])),
-        own: OwnLog { name: log_of(n), log_key: log_key(n), mirror: (101 <= n).then(mirror) },
+        own: OwnLog {
+            name: log_of(n),
+            log_key: log_key(n),
+            mirror: (101 <= n).then(mirror),
+            witness: None,
+        },
         clock: Arc::clone(clock) as _,
     }
 }
@@ -174,6 +180,7 @@ pub(crate) async fn incoming(from: &Store, log: LogName, start: u64, end: u64) -
         records,
         frontier: frontier(&all[..usize::try_from(end).unwrap()]),
         checkpoint: checkpoint.into(),
+        proof: from.consistency_proof(log, end, size).await.unwrap(),
         completes: end == size,
         identity: None,
     }

@@ -6,32 +6,30 @@
     reason = "a test file: a panic is the failure report"
 )]
 
+mod logs;
+
 use proto::payload::{Fault, PayloadError, decode, encode};
 use record::{
-    CommunityId, LogName, Money, Payload, RecordId, RegionId, UnixMillis,
+    CommunityId, Money, Payload, RecordId, RegionId, UnixMillis,
     limits::{
         MAX_BALLOTS, MAX_LANGUAGES, MAX_LIST_ENTRIES, MAX_PARTIES, MAX_PAYLOAD_BYTES,
         MAX_POLL_OPTIONS, TABLE,
     },
     payload::{
-        CovenantAction, ForkEvidence, Notice, OpportunityAction, PledgeAction, PollAction,
-        PoolAction, Receipt, ResultAction, Status, TallyAction, Text,
+        CovenantAction, Notice, OpportunityAction, PledgeAction, PollAction, PoolAction,
+        ResultAction, TallyAction, Text,
         covenant::{CovenantType, Minute, Party, PartyRole, Proposal, Signature},
-        index::{Index, IndexEntry},
         opportunity::{Publication, Release, Source, Stage},
         poll::{
             CommunitySum, Constituency, Counts, DecidingSum, Declaration, Method, Mode, Outcome,
             PollOpening, RollCommitment, Threshold, ThresholdBase,
         },
         pool::{LockRule, PoolOpening},
-        receipt::HeldHead,
-        status::{Reason, Standing},
         words::{Language, TextHash, Wording},
     },
     place::{GssCode, Place},
     time::CivilDate,
 };
-use tlog::Hash;
 
 /// The path and the reason of a refusal; `None` if the payload is accepted.
 fn refusal(payload: &Payload) -> Option<(String, &'static str)> {
@@ -388,74 +386,6 @@ fn a_place_has_a_vintage() {
         |vintage| refusal(&update(Release { places: vec![Place { code, vintage }], ..release() }));
     assert_eq!(with(2025), None);
     assert_eq!(with(0), refused("update.places[0].vintage", "payload.out_of_range"));
-}
-
-#[test]
-fn heads_of_a_receipt_ascend_by_community_and_era() {
-    let of = |places: &[(usize, u32)]| {
-        let head = |&(n, era)| HeldHead {
-            community: CommunityId::from_bytes(id(n)),
-            era,
-            size: 1,
-            root: Hash::from_bytes([1; 32]),
-        };
-        let heads = places.iter().map(head).collect();
-        refusal(&Payload::Receipt(Receipt { received_at: UnixMillis(1), heads }))
-    };
-    assert_eq!(of(&[]), refused("heads", "payload.missing"));
-    assert_eq!(of(&[(1, 0), (1, 1), (2, 0)]), None);
-    assert_eq!(of(&[(1, 1), (1, 0)]), refused("heads[1]", "payload.not_ascending"));
-    assert_eq!(of(&[(1, 1), (1, 1)]), refused("heads[1]", "payload.not_ascending"));
-}
-
-#[test]
-fn an_index_has_1_to_2048_changes_that_ascend() {
-    let of = |places: Vec<(usize, u32)>| {
-        let entry = |(n, era)| IndexEntry {
-            log: LogName { community: CommunityId::from_bytes(id(n)), era },
-            size: 1,
-            root: Hash::from_bytes([1; 32]),
-            standing: Standing::Ok,
-        };
-        let (root, changes) = (Hash::from_bytes([2; 32]), places.into_iter().map(entry).collect());
-        refusal(&Payload::Index(Index { root, n_entries: 1, n_to_follow: 0, changes }))
-    };
-    assert_eq!(of(vec![]), refused("changes", "payload.missing"));
-    assert_eq!(of((0..2_048).map(|era| (1, era)).collect()), None);
-    let too_many = of((0..2_049).map(|era| (1, era)).collect());
-    assert_eq!(too_many, refused("changes", "index.too_many_changes"));
-    assert_eq!(of(vec![(1, 1), (1, 1)]), refused("changes[1]", "payload.not_ascending"));
-    assert_eq!(of(vec![(1, 1), (1, 0)]), refused("changes[1]", "payload.not_ascending"));
-}
-
-#[test]
-fn only_a_quota_is_lifted_at_a_time_that_is_known() {
-    let with = |reason| {
-        let log = LogName { community: CommunityId::from_bytes([1; 32]), era: 0 };
-        let (since, until) = (UnixMillis(1), Some(UnixMillis(2)));
-        refusal(&Payload::Status(Status { log, since, reason, until }))
-    };
-    let contradicts = || refused("until", "payload.contradiction");
-    assert_eq!(with(Some(Reason::RecordsPerMinute)), None);
-    assert_eq!(with(Some(Reason::BytesPerDay)), None);
-    assert_eq!(with(Some(Reason::Abuse)), contradicts());
-    assert_eq!(with(None), contradicts());
-}
-
-#[test]
-fn a_note_in_evidence_has_1_byte_to_64_kib() {
-    let with = |n_bytes| {
-        refusal(&Payload::Evidence(ForkEvidence {
-            community: CommunityId::from_bytes([1; 32]),
-            era: 0,
-            one: vec![1],
-            other: vec![1; n_bytes],
-        }))
-    };
-    assert_eq!(with(0), refused("other", "payload.missing"));
-    assert_eq!(with(1), None);
-    assert_eq!(with(tlog::note::MAX_NOTE_BYTES), None);
-    assert_eq!(with(tlog::note::MAX_NOTE_BYTES + 1), refused("other", "note.too_large"));
 }
 
 #[test]
