@@ -72,6 +72,8 @@ async fn estuary() -> Estuary {
     let home = DataFolder::at(&community.folder.path().join("home"));
     let opened = Peer::open(&home, charter, Role::Node, Arc::new(SystemClock::new()));
     community.peer = opened.await.unwrap();
+    // Nobody else holds its log.
+    community.peer.store().settle().await.unwrap();
     Estuary { coordinator, clock, community, folder, stop: StopSignal::new() }
 }
 

@@ -31,7 +31,11 @@ pub(super) async fn status(peer: &Peer, n_members: u64) -> Result<Value, Refusal
         "region_name": peer.charter().charter.name().as_str(),
         "epoch": region.newest().number,
         "has_vote": region.newest().roster.is_member(&own.community),
-        "log": { "era": own.era, "size": size, "root": root, "vkey": vkey },
+        // What is not signed waits until peers have shown what they hold of this log.
+        "log": {
+            "era": own.era, "size": size, "root": root, "vkey": vkey,
+            "settled": peer.store().is_settled(), "unsigned": peer.store().n_unsigned().await?,
+        },
         // Its own log has two histories: so many of its records count, and here is who says so.
         "forked": fork.map(|it| json!({
             "frozen_size": it.frozen_size,

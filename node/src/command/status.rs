@@ -40,6 +40,13 @@ fn sentences(status: &Value) -> String {
         look::at(status, "/members"),
     );
     // Writing to a string cannot fail.
+    if look::at(status, "/log/settled") == false {
+        let _ = writeln!(
+            text,
+            "Since it was started this node has met too few others to be sure that its log is the newest. {} records wait to be signed and published; nothing is lost meanwhile.",
+            look::at(status, "/log/unsigned"),
+        );
+    }
     if let Some(frozen_size) = look::at(status, "/forked/frozen_size").as_u64() {
         let _ = writeln!(
             text,

@@ -443,7 +443,7 @@ pub struct ExchangeResponse {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Frame {
     /// Which step.
-    #[prost(oneof = "frame::Step", tags = "1, 2, 3, 4, 5, 6, 10")]
+    #[prost(oneof = "frame::Step", tags = "1, 2, 3, 4, 5, 6, 10, 11")]
     pub step: ::core::option::Option<frame::Step>,
 }
 /// Nested message and enum types in `Frame`.
@@ -472,6 +472,9 @@ pub mod frame {
         /// How the speaker treats a log.
         #[prost(message, tag = "10")]
         Status(super::LogStatus),
+        /// Everything that the speaker holds has been offered.
+        #[prost(message, tag = "11")]
+        Offered(super::Offered),
     }
 }
 /// Who speaks, and the limits to keep.
@@ -505,6 +508,9 @@ pub struct Hello {
     #[prost(uint64, tag = "9")]
     pub time: u64,
 }
+/// Everything that the speaker holds has been offered: said once, behind the first heads.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Offered {}
 /// The newest heads of some logs.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Heads {

@@ -35,7 +35,7 @@ pub async fn push(author: &Author, address: SocketAddr) -> Result<()> {
             Step::Ack(ack) if ack.size == author.size() => return Ok(()),
             Step::Refusal(refusal) => bail!("{}: {}", refusal.reason, refusal.detail),
             Step::Status(status) => bail!("the coordinator throttles the benchmark: {status:?}"),
-            Step::Hello(_) | Step::Heads(_) | Step::Ack(_) | Step::Batch(_) => {}
+            Step::Hello(_) | Step::Heads(_) | Step::Offered(_) | Step::Ack(_) | Step::Batch(_) => {}
         }
     }
 }

@@ -22,6 +22,8 @@ pub enum Frame {
     Refusal(Refusal),
     /// How the speaker treats a log.
     Status(Status),
+    /// The speaker has offered everything that it holds.
+    Offered,
 }
 
 /// The newest head of one log.

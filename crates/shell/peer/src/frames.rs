@@ -51,6 +51,7 @@ pub fn parse_frame(frame: v1::Frame) -> Result<Frame, FrameError> {
             Frame::Refusal(Refusal { log, reason: Cow::Owned(reason), detail })
         }
         Step::Status(told) => Frame::Status(status::parse_frame(told)?),
+        Step::Offered(v1::Offered {}) => Frame::Offered,
     })
 }
 
@@ -119,6 +120,7 @@ pub fn render_frame(frame: Frame) -> v1::Frame {
             detail,
         }),
         Frame::Status(told) => Step::Status(status::render_frame(&told)),
+        Frame::Offered => Step::Offered(v1::Offered {}),
     };
     v1::Frame { step: Some(step) }
 }

@@ -31,6 +31,7 @@ pub mod quotas;
 pub mod recover;
 pub mod region;
 pub mod services;
+pub mod settling;
 pub mod silence;
 pub mod stream;
 

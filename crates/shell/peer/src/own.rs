@@ -35,6 +35,8 @@ pub struct Own {
     pub network: Network,
     /// The keys in force.
     pub seeds: KeySeeds,
+    /// Whether the log is still to be begun.
+    pub is_fresh: bool,
     /// Whether they still stand in the file of the next keys.
     is_next: bool,
 }
@@ -48,9 +50,10 @@ impl Own {
     pub async fn of(folder: &DataFolder) -> Result<Self, PeerError> {
         let founding = folder.founding()?;
         let (log, identity) = at_rest(folder).await?;
+        let is_fresh = identity.is_none();
         let epoch: EpochKeys = identity.map_or(founding.keys, |it| *it.keys());
         let (seeds, is_next) = folder.seeds_for(&epoch)?;
-        Ok(Self { log, network: founding.network, seeds, is_next })
+        Ok(Self { log, network: founding.network, seeds, is_fresh, is_next })
     }
 
     /// Writes record 0 where there is none, and the identity bundle where it is not the newest; then puts the key file in

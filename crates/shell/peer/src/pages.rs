@@ -207,6 +207,7 @@ async fn payload(
     Path((community, era, index)): Path<(String, String, String)>,
 ) -> Result<Response, Problem> {
     let (log, index) = (log_name(&community, &era)?, number(&index)?);
+    must_be_shown(&peer, log, index.saturating_add(1)).await?;
     let records = peer.store().records(log, index, index.saturating_add(1)).await?;
     let record = records.into_iter().next().ok_or_else(Problem::not_found)?;
     let Some(content) = record.content else {
@@ -234,13 +235,26 @@ async fn tile(
         return entries(&peer, log, bundle).await;
     }
     let tile = TileRef::parse_path(&path).ok().ok_or_else(Problem::not_found)?;
+    let n_hashes = tile.index().saturating_mul(256).saturating_add(u64::from(tile.width()));
+    let n_leaves_each = 256_u64.saturating_pow(u32::from(tile.level()));
+    must_be_shown(&peer, log, n_hashes.saturating_mul(n_leaves_each)).await?;
     Ok(page(OCTETS, FOR_LONG, peer.store().tile(log, tile).await?))
+}
+
+/// Records of ours that wait to be signed may still be taken back: they are nobody's yet.
+async fn must_be_shown(peer: &Peer, log: LogName, end: u64) -> Result<(), Problem> {
+    let signed = peer.store().log(log).await?.and_then(|it| it.signed_frontier);
+    match signed.is_some_and(|it| it.size() < end) {
+        true => Err(Problem::not_found()),
+        false => Ok(()),
+    }
 }
 
 async fn entries(peer: &Peer, log: LogName, bundle: BundleRef) -> Result<Response, Problem> {
     let start = bundle.index().checked_mul(256).ok_or_else(Problem::not_found)?;
     let width = usize::from(bundle.width());
     let end = start.saturating_add(u64::from(bundle.width()));
+    must_be_shown(peer, log, end).await?;
     let headers = peer.store().headers(log, start, end).await?;
     if headers.len() != width {
         return Err(Problem::not_found());

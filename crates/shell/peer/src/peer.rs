@@ -24,6 +24,7 @@ use crate::{
     links::Links,
     own::Own,
     quotas::Quotas,
+    settling::Settling,
 };
 
 /// Why a process cannot take up its place.
@@ -88,6 +89,7 @@ pub(crate) struct Shared {
     clock: Arc<dyn Clock>,
     role: Role,
     links: Links,
+    settling: Settling,
     quotas: Quotas,
     /// The filings behind every epoch, proved, with the hash of the newest.
     certified: Certified,
@@ -120,6 +122,8 @@ impl Peer {
         let own = Own::of(folder).await?;
         let keys = own.seeds.keys();
         let config = store_config(&charter, own.log, &keys, role, Arc::clone(&clock));
+        // A log that begins now is in no backup, and nobody holds any of it.
+        let config = StoreConfig { is_settled: own.is_fresh, ..config };
         let store = Store::open(&folder.log_file(), config).await?;
         own.begin(folder, &store).await?;
         let (grown, _) = broadcast::channel(MAX_UNHEARD_GROWTHS);
@@ -132,6 +136,7 @@ impl Peer {
                 clock,
                 role,
                 links: Links::default(),
+                settling: Settling::default(),
                 quotas: Quotas::default(),
                 certified: Mutex::default(),
                 identities: Mutex::default(),
@@ -140,6 +145,9 @@ impl Peer {
                 grown,
             }),
         };
+        if !peer.store().is_settled() {
+            tokio::spawn(peer.clone().settle());
+        }
         // So that a Hello by a retired key is known for what it is from the first one on.
         peer.held_logs().await?;
         Ok(peer)
@@ -198,6 +206,12 @@ impl Peer {
         &self.shared.quotas
     }
 
+    /// Who has shown what they hold of our own log.
+    #[must_use]
+    pub fn settling(&self) -> &Settling {
+        &self.shared.settling
+    }
+
     /// Ends every replication stream, so that a stop need not wait for them.
     pub fn end_streams(&self) {
         self.shared.ending.stop();
@@ -214,6 +228,7 @@ impl Peer {
         ExchangeConfig {
             network: self.network().clone(),
             admitted: Admission::Only(Arc::new(self.admitted())),
+            own: Some(self.own_log()),
             quorum: None,
         }
     }
@@ -261,7 +276,8 @@ impl Peer {
         let note = row.checkpoint.as_ref().map(|(_, note)| note.as_slice());
         Ok(HeldLog {
             log,
-            frontier: row.frontier.clone(),
+            // Records of ours that wait to be signed are nobody's yet.
+            frontier: row.signed_frontier.as_ref().unwrap_or(&row.frontier).clone(),
             head: note.map(open).transpose()?,
             pending: row
                 .pending
@@ -450,6 +466,7 @@ pub(crate) fn store_config(
             mirror: (role == Role::Coordinator).then(mirror),
             witness: Some(witness),
         },
+        is_settled: true,
         clock,
     }
 }

@@ -85,6 +85,7 @@ pub async fn run(
         keeping: JoinSet::new(),
     };
     stream.carry_out(first).await?;
+    stream.queue.push_back(Frame::Offered);
     stream.tell_standings().await?;
     stream.tell_of_forks().await?;
     loop {
@@ -239,6 +240,7 @@ impl ReplicationStream<'_> {
                     self.peer.links().update(community, |link| link.last_refusal = Some(told));
                 }
                 Output::Told(status) => self.on_told(&status),
+                Output::Shown => self.peer.settling().note_shown(self.remote.community),
                 Output::Close { reason, detail } => {
                     return Err(StreamEnd::Closed { reason, detail });
                 }
@@ -282,6 +284,7 @@ impl ReplicationStream<'_> {
                 | Output::Acked { .. }
                 | Output::Refused(_)
                 | Output::Told(_)
+                | Output::Shown
                 | Output::Close { .. } => return,
             };
             // A stream that has ended needs no answer.

@@ -182,6 +182,7 @@ fn config() -> StoreConfig {
             mirror: None,
             witness: None,
         },
+        is_settled: true,
         clock: Arc::new(SystemClock::new()),
     }
 }

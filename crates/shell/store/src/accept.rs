@@ -6,11 +6,11 @@ use record::{Header, LogName, VerifiedRecord};
 use tlog::{Checkpoint, Frontier, Hash, Note, NoteSignature, cosign};
 
 use crate::{
-    eras, erasures,
+    append, eras, erasures,
     error::StoreError,
     forks,
     logs::{LogRow, Pending, place_of},
-    proofs, receipts, register,
+    proofs, receipts, register, settling,
     transaction::Value,
     witness,
     writer::Scope,
@@ -56,6 +56,9 @@ pub(crate) async fn accept(
 ) -> Result<Accepted, StoreError> {
     let Incoming { log, start, mut records, frontier, checkpoint, proof, completes, identity } =
         incoming;
+    if settling::is_unsigned(scope, log).await? {
+        settling::retract(scope).await?;
+    }
     let tail = scope.tails.get(&mut scope.tx, log).await?;
     let held = tail.map(|it| it.row.clone());
     let size = held.as_ref().map_or(0, |it| it.frontier.size());
@@ -196,6 +199,10 @@ impl Completed {
         };
         if is_news {
             keep_checkpoint(scope, log, size, note.clone()).await?;
+        }
+        if is_newer && log == scope.config.own.name {
+            // It is ours: signed before, and by us.
+            return append::note_signed(scope, (size, root)).await.map(|()| accepted);
         }
         if is_newer {
             if is_worth_a_receipt && may_cosign {

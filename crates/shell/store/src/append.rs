@@ -8,7 +8,7 @@ use record::{
 };
 use tlog::{Checkpoint, Hash, KeyName, sign_checkpoint};
 
-use crate::{accept, error::StoreError, logs::place_of, register, rows, writer::Scope};
+use crate::{accept, error::StoreError, logs::place_of, register, rows, settling, writer::Scope};
 
 /// A record to be written: the store gives it its place, its time and its header.
 #[derive(Debug, Clone)]
@@ -59,6 +59,7 @@ pub(crate) async fn append(
     if drafts.is_empty() {
         return Ok(Vec::new());
     }
+    settling::must_not_be_catching_up(scope).await?;
     let own = scope.config.own.name;
     let tail = scope.tails.snapshot(own);
     scope.tx.write("SAVEPOINT drafts", []).await?;
@@ -90,7 +91,12 @@ pub(crate) async fn write(
     drafts: Vec<Draft>,
 ) -> Result<Vec<Appended>, StoreError> {
     let own = scope.config.own.name;
-    let first = scope.tails.get_or_begin(&mut scope.tx, own, None).await?.row.frontier.size();
+    let is_settled = *scope.settled;
+    let row = &mut scope.tails.get_or_begin(&mut scope.tx, own, None).await?.row;
+    let first = row.frontier.size();
+    if !is_settled && row.signed_frontier.is_none() {
+        row.signed_frontier = Some(row.frontier.clone());
+    }
     let mut written = Vec::with_capacity(drafts.len());
     let mut records = Vec::with_capacity(drafts.len());
     for (index, draft) in (first..).zip(drafts) {
@@ -153,11 +159,12 @@ fn seal(
 
 /// Signs the head of our own log, once for everything that the group appended to it.
 pub(crate) async fn sign_head(scope: &mut Scope<'_>) -> Result<(), StoreError> {
-    if !scope.group.own_grew {
+    if !scope.group.own_grew || !*scope.settled {
         return Ok(());
     }
     let own = &scope.config.own;
     let tail = scope.tails.get_or_begin(&mut scope.tx, own.name, None).await?;
+    tail.row.signed_frontier = None;
     let (log_no, frontier) = (tail.row.log_no, tail.row.frontier.clone());
     let size = frontier.size();
     let origin = scope.config.network.log_origin(&own.name.community, own.name.era);
@@ -188,15 +195,24 @@ async fn hold_guard(
     }
     scope.tails.signed = Some((next.size, next.root));
     let size = rows::to_i64(next.size)?;
-    scope
-        .tx
-        .write(
-            "INSERT INTO signing_guard (log_no, size, root) VALUES (?, ?, ?)
-             ON CONFLICT (log_no) DO UPDATE SET size = excluded.size, root = excluded.root",
-            [log_no.into(), size.into(), next.root.as_bytes().into()],
-        )
-        .await
+    let values = [log_no.into(), size.into(), next.root.as_bytes().into()];
+    scope.tx.write(KEEP_GUARD, values).await
 }
+
+/// Notes a head of our own log that we had signed, and that came back from a peer.
+pub(crate) async fn note_signed(
+    scope: &mut Scope<'_>,
+    (size, root): (u64, Hash),
+) -> Result<(), StoreError> {
+    let own = scope.config.own.name;
+    let log_no = scope.tails.get_or_begin(&mut scope.tx, own, None).await?.row.log_no;
+    scope.tails.signed = Some((size, root));
+    let values = [log_no.into(), rows::to_i64(size)?.into(), root.as_bytes().into()];
+    scope.tx.write(KEEP_GUARD, values).await
+}
+
+const KEEP_GUARD: &str = "INSERT INTO signing_guard (log_no, size, root) VALUES (?, ?, ?)
+    ON CONFLICT (log_no) DO UPDATE SET size = excluded.size, root = excluded.root";
 
 /// Size and root of the newest head that was signed, as the file says.
 async fn last_signed(

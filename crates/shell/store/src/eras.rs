@@ -152,8 +152,23 @@ async fn discount(
     log: LogName,
     (log_no, kept): (i64, u64),
 ) -> Result<(), StoreError> {
-    let first = place_of(log_no, kept)?;
-    let behind = [first.into(), place_of(log_no, MAX_LOG_RECORDS)?.into()];
+    take_out_of_register(scope, (log_no, kept)).await?;
+    let behind = [place_of(log_no, kept)?.into(), place_of(log_no, MAX_LOG_RECORDS)?.into()];
+    let sql = "INSERT OR REPLACE INTO refusals (place, reason, detail)
+               SELECT place, ?, ? FROM records WHERE ? <= place AND place < ?";
+    let reason: [Value; 2] = [BEYOND_KEPT.into(), detail(kept).into()];
+    scope.tx.write(sql, reason.into_iter().chain(behind)).await?;
+    renote(scope, log.community).await
+}
+
+/// Takes what the records of a log from `first` on said out of the register. What rests on the whole of the log is to be
+/// noted anew afterwards.
+pub(crate) async fn take_out_of_register(
+    scope: &mut Scope<'_>,
+    (log_no, first): (i64, u64),
+) -> Result<(), StoreError> {
+    let behind: [Value; 2] =
+        [place_of(log_no, first)?.into(), place_of(log_no, MAX_LOG_RECORDS)?.into()];
     scope.group.may_be_dirty = true;
     for sql in [
         "INSERT OR IGNORE INTO dirty SELECT case_no FROM case_records WHERE ? <= place AND place < ?",
@@ -166,11 +181,7 @@ async fn discount(
     ] {
         scope.tx.write(sql, behind.clone()).await?;
     }
-    let sql = "INSERT OR REPLACE INTO refusals (place, reason, detail)
-               SELECT place, ?, ? FROM records WHERE ? <= place AND place < ?";
-    let reason: [Value; 2] = [BEYOND_KEPT.into(), detail(kept).into()];
-    scope.tx.write(sql, reason.into_iter().chain(behind)).await?;
-    renote(scope, log.community).await
+    Ok(())
 }
 
 /// Notes anew what rests on the whole of a community's logs: its newest roll, its newest affiliation, and as a seat its
@@ -178,7 +189,10 @@ async fn discount(
 ///
 /// Of receipts only those are stored that are the earliest for some record, so that without one, others that were
 /// superfluous are not.
-async fn renote(scope: &mut Scope<'_>, community: CommunityId) -> Result<(), StoreError> {
+pub(crate) async fn renote(
+    scope: &mut Scope<'_>,
+    community: CommunityId,
+) -> Result<(), StoreError> {
     for sql in [
         "DELETE FROM receipts WHERE coordinator = ?",
         "DELETE FROM index_entries WHERE coordinator = ?",

@@ -62,6 +62,29 @@ pub(crate) async fn carry_out(scope: &mut Scope<'_>) -> Result<(), StoreError> {
             followed.insert(noted.id);
         }
     }
+    if *scope.settled { say_followed(scope, followed).await } else { Ok(()) }
+}
+
+/// Says what was followed and could not be said then: our own log was not settled.
+pub(crate) async fn say_what_was_followed(scope: &mut Scope<'_>) -> Result<(), StoreError> {
+    let own = scope.config.own.name.community;
+    let sql = "SELECT DISTINCT e.erase FROM erasures AS e JOIN logs AS l ON l.log_no = e.erase_place >> 40
+               WHERE l.community <> ?
+                 AND NOT EXISTS (SELECT 1 FROM erased_by AS b WHERE b.erase = e.erase AND b.community = ?)";
+    let stored = scope.tx.read(sql, [own.as_bytes().into(), own.as_bytes().into()]).await?;
+    let mut followed = BTreeSet::new();
+    for row in &stored {
+        let damaged = StoreError::Damaged { what: "an erasure" };
+        let id: [u8; 32] = rows::column::<&[u8]>(row, 0)?.try_into().ok().ok_or(damaged)?;
+        followed.insert(RecordId::from_leaf(tlog::Hash::from_bytes(id)));
+    }
+    say_followed(scope, followed).await
+}
+
+async fn say_followed(
+    scope: &mut Scope<'_>,
+    followed: BTreeSet<RecordId>,
+) -> Result<(), StoreError> {
     let all: Vec<RecordId> = followed.into_iter().collect();
     for erasures in all.chunks(MAX_ERASED) {
         let erased = Payload::Erased(Erased { erasures: erasures.to_vec() });

@@ -107,7 +107,7 @@ impl Draught {
 /// Files the index that is due, in our own log.
 pub(crate) async fn file(scope: &mut Scope<'_>) -> Result<(), StoreError> {
     let now = scope.now;
-    let Some(duties) = scope.duties.as_mut() else { return Ok(()) };
+    let Some(duties) = scope.duties.as_mut().filter(|_| *scope.settled) else { return Ok(()) };
     let records = duties.index.take_due(now);
     if records.is_empty() {
         return Ok(());

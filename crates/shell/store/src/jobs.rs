@@ -40,6 +40,7 @@ pub(crate) enum Job {
     AddCheckpoint { asked: Box<AddCheckpoint>, reply: Reply<Witnessed> },
     SetIdentity { log: LogName, bundle: Vec<u8>, reply: Reply<()> },
     KeepHead { log: LogName, bundle: Vec<u8>, note: Vec<u8>, reply: Reply<()> },
+    Settle { reply: Reply<()> },
     Tick { reply: Reply<()> },
     Close { reply: Reply<()> },
 }
@@ -60,6 +61,7 @@ impl Job {
             Self::Cosigned { reply, .. }
             | Self::SetIdentity { reply, .. }
             | Self::KeepHead { reply, .. }
+            | Self::Settle { reply }
             | Self::Tick { reply }
             | Self::Close { reply } => drop(reply.send(Err(fault.clone()))),
         }
@@ -77,6 +79,7 @@ impl Job {
             | Self::AddCheckpoint { .. }
             | Self::SetIdentity { .. }
             | Self::KeepHead { .. }
+            | Self::Settle { .. }
             | Self::Tick { .. }
             | Self::Close { .. } => false,
         }
@@ -90,6 +93,7 @@ impl Job {
             | Self::AddCheckpoint { .. }
             | Self::SetIdentity { .. }
             | Self::KeepHead { .. }
+            | Self::Settle { .. }
             | Self::Tick { .. }
             | Self::Close { .. } => 0,
         }
@@ -110,7 +114,7 @@ impl Job {
             Self::SetIdentity { bundle, .. } => bundle.len(),
             Self::KeepHead { bundle, note, .. } => bundle.len() + note.len(),
             Self::Cosigned { lines, .. } => lines.iter().map(String::len).sum(),
-            Self::Tick { .. } | Self::Close { .. } => 0,
+            Self::Settle { .. } | Self::Tick { .. } | Self::Close { .. } => 0,
         }
     }
 }
@@ -228,7 +232,7 @@ impl Store {
         }
     }
 
-    async fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, StoreError> {
+    pub(crate) async fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, StoreError> {
         let (reply, answered) = oneshot::channel();
         self.send(job(reply)).await?;
         answered.await.unwrap_or(Err(StoreError::Closing))

@@ -33,6 +33,7 @@ mod receipts;
 mod region;
 mod register;
 mod rows;
+mod settling;
 mod transaction;
 mod witness;
 mod writer;
@@ -74,6 +75,9 @@ pub struct StoreConfig {
     pub region: RegionView,
     /// The log that this process writes.
     pub own: OwnLog,
+    /// Whether our own log is known to be the newest that anybody holds. `false` for a folder that may have come from a
+    /// backup: nothing is signed until [`Store::settle`].
+    pub is_settled: bool,
     /// The one source of time.
     pub clock: Arc<dyn runtime::clock::Clock>,
 }
@@ -122,7 +126,13 @@ impl StoreConfig {
         let region = record::RegionId::from_bytes([0; 32]);
         let roster =
             Roster::new(vec![own.name.community], Vec::new(), 1).expect("one member is enough");
-        Self { network, region: RegionView::new(region, None, roster), own, clock }
+        Self {
+            network,
+            region: RegionView::new(region, None, roster),
+            own,
+            is_settled: true,
+            clock,
+        }
     }
 }
 
@@ -160,6 +170,7 @@ pub struct Store {
     region: watch::Receiver<Arc<RegionView>>,
     /// When a witness has something to state.
     statement_due: watch::Receiver<Option<UnixMillis>>,
+    settled: watch::Receiver<bool>,
     /// The numbers of the logs that batches were read from.
     numbers: Arc<Mutex<BTreeMap<LogName, i64>>>,
     config: Arc<StoreConfig>,
@@ -211,11 +222,23 @@ impl Store {
                 &transaction::read(&mut db, register::NEXT_DEADLINE, []).await?,
             )?
         };
-        let files = writer::Files { write, read: read.clone(), last_item, region: now, deadline };
-        let writer::Told { commits, fault, region, statement_due } =
+        let (region, read_pool, settled) = (now, read.clone(), config.is_settled);
+        let files = writer::Files { write, read: read_pool, last_item, region, deadline, settled };
+        let writer::Told { commits, fault, region, statement_due, settled } =
             writer::start(files, Arc::clone(&config), waiting);
         let numbers = Arc::default();
-        Ok(Self { jobs, room, read, commits, fault, region, statement_due, numbers, config })
+        Ok(Self {
+            jobs,
+            room,
+            read,
+            commits,
+            fault,
+            region,
+            statement_due,
+            settled,
+            numbers,
+            config,
+        })
     }
 
     /// Tells of every commit from now on. Whoever falls behind is told so, and reads everything anew.

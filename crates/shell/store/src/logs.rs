@@ -34,6 +34,8 @@ pub struct LogRow {
     pub cosigned: Option<(u64, Vec<u8>)>,
     /// The identity bundle, as it came.
     pub identity: Option<Arc<[u8]>>,
+    /// The tree under the newest checkpoint, if records of ours beyond it wait to be signed.
+    pub signed_frontier: Option<Frontier>,
     /// How many records are kept of an era that has ended; what stands behind counts for nothing.
     pub kept_size: Option<u64>,
 }
@@ -187,6 +189,20 @@ impl Tails {
         };
     }
 
+    /// Makes a log end where it ended before; the rows beyond are taken away by the caller.
+    pub(crate) async fn cut(
+        &mut self,
+        tx: &mut Transaction<'_>,
+        name: LogName,
+        frontier: Frontier,
+    ) -> Result<(), StoreError> {
+        if let Some(tail) = self.by_name.get_mut(&name) {
+            tail.row.frontier = frontier;
+            tail.edge = load_edge(tx.connection().await?, &tail.row).await?;
+        }
+        Ok(())
+    }
+
     /// Forgets everything if there are too many; what is in the file is read again.
     pub(crate) fn bound(&mut self) {
         if MAX_TAILS < self.by_name.len() {
@@ -231,7 +247,8 @@ pub(crate) async fn write_changed(scope: &mut Scope<'_>) -> Result<Vec<LogRow>, 
             .tx
             .write(
                 "UPDATE logs SET frontier = ?, pending = ?, pending_proof = ?, checkpoint = ?,
-                   checkpoint_size = ?, witnessed = ?, witnessed_size = ?, cosigned = ?, cosigned_size = ?
+                   checkpoint_size = ?, witnessed = ?, witnessed_size = ?, cosigned = ?, cosigned_size = ?,
+                   signed_frontier = ?
                  WHERE log_no = ?",
                 [
                     frontier.into(),
@@ -243,6 +260,7 @@ pub(crate) async fn write_changed(scope: &mut Scope<'_>) -> Result<Vec<LogRow>, 
                     witnessed_size.map(rows::to_i64).transpose()?.into(),
                     cosigned.into(),
                     cosigned_size.map(rows::to_i64).transpose()?.into(),
+                    row.signed_frontier.as_ref().map(Frontier::to_bytes).into(),
                     row.log_no.into(),
                 ],
             )
@@ -259,7 +277,8 @@ macro_rules! select_logs {
     ($which:literal) => {
         concat!(
             "SELECT log_no, community, era, frontier, checkpoint, checkpoint_size, identity, pending,
-                    pending_proof, witnessed, witnessed_size, cosigned, cosigned_size, kept_size
+                    pending_proof, witnessed, witnessed_size, cosigned, cosigned_size, kept_size,
+                    signed_frontier
              FROM logs ",
             $which
         )
@@ -323,6 +342,7 @@ fn read_log(row: &sqlx::sqlite::SqliteRow) -> Result<LogRow, StoreError> {
         (rows::column(row, 9)?, rows::column(row, 10)?);
     let (cosigned, cosigned_size): (Option<Vec<u8>>, Option<i64>) =
         (rows::column(row, 11)?, rows::column(row, 12)?);
+    let signed_frontier: Option<Vec<u8>> = rows::column(row, 14)?;
     Ok(LogRow {
         log_no: rows::column(row, 0)?,
         name: LogName {
@@ -341,6 +361,9 @@ fn read_log(row: &sqlx::sqlite::SqliteRow) -> Result<LogRow, StoreError> {
         witnessed: witnessed_size.map(i64::unsigned_abs).zip(witnessed),
         cosigned: cosigned_size.map(i64::unsigned_abs).zip(cosigned),
         kept_size: rows::column::<Option<i64>>(row, 13)?.map(i64::unsigned_abs),
+        signed_frontier: signed_frontier
+            .map(|it| Frontier::from_bytes(&it).map_err(|_error| damaged()))
+            .transpose()?,
     })
 }
 

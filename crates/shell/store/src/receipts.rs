@@ -40,6 +40,10 @@ pub(crate) fn are_worth_one(scope: &Scope<'_>, log: LogName, records: &[Verified
 
 /// A coordinator files what is due of its receipts in its own log; see [`pending`].
 pub(crate) async fn file(scope: &mut Scope<'_>) -> Result<(), StoreError> {
+    if !*scope.settled {
+        // What is held is found in the file once it may be said.
+        return Ok(());
+    }
     let (now, received) = (scope.now, std::mem::take(&mut scope.group.received));
     let deadline_passed = scope.deadline.filter(|at| *at <= now);
     let is_about_region = scope.group.is_about_region;

@@ -248,6 +248,9 @@ pub(crate) fn due_if_just_seated(scope: &Scope<'_>) -> Option<UnixMillis> {
 /// States in our own log what we have cosigned, if the last statement is ten seconds old. Says when there is more to
 /// state.
 pub(crate) async fn state(scope: &mut Scope<'_>) -> Result<Option<UnixMillis>, StoreError> {
+    if !*scope.settled {
+        return Ok(None);
+    }
     if !has_seat(scope) {
         scope.tails.unstated.heads = None;
         return Ok(None);

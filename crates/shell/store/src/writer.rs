@@ -1,5 +1,7 @@
 //! The one task that writes. Jobs that wait together are committed together.
 
+mod apply;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -16,15 +18,13 @@ use tokio::{
 };
 
 use crate::{
-    StoreConfig, accept, acks, append,
+    StoreConfig, append,
     connection::WriteFile,
-    cosigned,
-    duties::{self, Duties},
-    eras,
+    duties::Duties,
     erasures::{self, Noted},
     error::StoreError,
     forks, indexes,
-    jobs::{Answer, Job, Reply, Waiting, answer},
+    jobs::{Answer, Job, Reply, Waiting},
     logs::{self, LogRow, Tails},
     read::{FeedEnd, FeedItem},
     receipts, register,
@@ -105,6 +105,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) duties: &'a mut Option<Duties>,
     /// When the clock next changes the register, as the commit before told.
     pub(crate) deadline: Option<UnixMillis>,
+    /// Whether our own log may be signed.
+    pub(crate) settled: &'a mut bool,
     /// The time of this group; never earlier than that of the group before.
     pub(crate) now: UnixMillis,
 }
@@ -116,6 +118,8 @@ struct Writer {
     region: Arc<RegionView>,
     region_told: watch::Sender<Arc<RegionView>>,
     tails: Tails,
+    /// Whether our own log may be signed.
+    settled: watch::Sender<bool>,
     /// What a coordinator still has to say; `None` at a node, and until it has been read from the file.
     duties: Option<Duties>,
     deadline: Option<UnixMillis>,
@@ -142,6 +146,8 @@ pub(crate) struct Files {
     pub(crate) region: Arc<RegionView>,
     /// When the clock next changes the register.
     pub(crate) deadline: Option<UnixMillis>,
+    /// Whether our own log may be signed from the start.
+    pub(crate) settled: bool,
 }
 
 /// Where the writer tells how its transactions ended.
@@ -150,13 +156,15 @@ pub(crate) struct Told {
     pub(crate) fault: watch::Receiver<Option<StoreError>>,
     pub(crate) region: watch::Receiver<Arc<RegionView>>,
     pub(crate) statement_due: watch::Receiver<Option<UnixMillis>>,
+    pub(crate) settled: watch::Receiver<bool>,
 }
 
 /// Starts the writer, which ends when it is told to close, or when the last [`crate::Store`] is dropped.
 pub(crate) fn start(files: Files, config: Arc<StoreConfig>, jobs: mpsc::Receiver<Waiting>) -> Told {
     let (commits, _) = broadcast::channel(MAX_UNHEARD_COMMITS);
     let (fault, told) = watch::channel(None);
-    let Files { write, read, last_item, region, deadline } = files;
+    let Files { write, read, last_item, region, deadline, settled } = files;
+    let (settled, is_settled) = watch::channel(settled);
     // A witness may have cosigned something before it ended, and not stated it.
     let is_witness = region.newest().roster.witnesses().contains(&config.own.name.community);
     let (statement, statement_due) = watch::channel(is_witness.then_some(UnixMillis(0)));
@@ -168,6 +176,7 @@ pub(crate) fn start(files: Files, config: Arc<StoreConfig>, jobs: mpsc::Receiver
         region,
         region_told,
         tails: Tails::default(),
+        settled,
         duties: None,
         deadline,
         not_before: Instant::now(),
@@ -179,7 +188,7 @@ pub(crate) fn start(files: Files, config: Arc<StoreConfig>, jobs: mpsc::Receiver
         last_item,
     };
     tokio::spawn(writer.run(jobs));
-    Told { commits, fault: told, region: region_now, statement_due }
+    Told { commits, fault: told, region: region_now, statement_due, settled: is_settled }
 }
 
 /// Jobs that are committed together, and the room they take of what may wait.
@@ -233,7 +242,7 @@ impl Writer {
 
     /// When something is to be said that nobody will ask for; `None` at a node, or if there is nothing.
     fn wake(&self) -> Option<Instant> {
-        self.config.own.mirror.as_ref()?;
+        self.config.own.mirror.as_ref().filter(|_| *self.settled.borrow())?;
         let wait = match &self.duties {
             None => Duration::ZERO,
             Some(duties) => {
@@ -352,6 +361,7 @@ impl Writer {
         let mut group = Group::default();
         // Kept only once it is committed.
         let mut region = Arc::clone(&self.region);
+        let mut settled = *self.settled.borrow();
         let mut scope = Scope {
             tx: Transaction::begin(db),
             config: &self.config,
@@ -360,6 +370,7 @@ impl Writer {
             group: &mut group,
             duties: &mut self.duties,
             deadline: self.deadline,
+            settled: &mut settled,
             now,
         };
         scope.tx.attempt("reading what is still to be said");
@@ -381,6 +392,11 @@ impl Writer {
         let heads = logs::write_changed(&mut scope).await?;
         let last = scope.tx.commit(register::NEXT_DEADLINE).await?;
         self.tell_region(region);
+        if settled != *self.settled.borrow() {
+            self.settled.send_replace(settled);
+            // What a coordinator could not say meanwhile is found in the file.
+            self.duties = None;
+        }
         self.last_item = last_item;
         self.last_instant = now.max(last_item.position.instant);
         self.must_fold |= group.erased;
@@ -395,90 +411,5 @@ impl Writer {
             items: if group.items.len() <= MAX_CARRIED_ITEMS { group.items } else { Vec::new() },
             next_deadline,
         })
-    }
-}
-
-impl Scope<'_> {
-    /// A coordinator that has just begun, or met a fault, reads what it still has to say.
-    async fn take_up_duties(&mut self) -> Result<(), StoreError> {
-        let config = self.config;
-        if let (None, Some(mirror)) = (&self.duties, &config.own.mirror) {
-            *self.duties = Some(duties::read(self, mirror).await?);
-            self.group.is_first = true;
-        }
-        Ok(())
-    }
-
-    /// Does the jobs in order. Whoever comes after one that met a fault is answered with the fault, too.
-    async fn apply_all(
-        &mut self,
-        jobs: Vec<Job>,
-        answers: &mut Vec<Answer>,
-    ) -> Result<(), StoreError> {
-        let mut fault = Ok(());
-        for job in jobs {
-            match &fault {
-                Ok(()) => fault = self.apply(job, answers).await,
-                Err(error) => job.fail(error),
-            }
-        }
-        fault
-    }
-
-    /// Does one job. A refusal is answered at once; only a fault of the disk or file is returned.
-    async fn apply(&mut self, job: Job, answers: &mut Vec<Answer>) -> Result<(), StoreError> {
-        match job {
-            Job::Append { drafts, guard, reply } => {
-                let done = append::append(self, drafts, guard).await;
-                settle(reply, done, answers)
-            }
-            Job::Accept { incoming, reply } => {
-                let done = accept::accept(self, *incoming).await;
-                settle(reply, done, answers)
-            }
-            Job::Cosigned { log, size, lines, reply } => {
-                let done = match cosigned::add(self, log, size, &lines).await {
-                    Ok(()) => acks::keep(self, log, size, &lines).await,
-                    refused => refused,
-                };
-                settle(reply, done, answers)
-            }
-            Job::AddCheckpoint { asked, reply } => {
-                let done = witness::add_checkpoint(self, *asked).await;
-                settle(reply, done, answers)
-            }
-            Job::SetIdentity { log, bundle, reply } => {
-                let done = eras::set_identity(self, log, bundle).await;
-                settle(reply, done, answers)
-            }
-            Job::KeepHead { log, bundle, note, reply } => {
-                let done = eras::keep_head(self, log, bundle, note).await;
-                settle(reply, done, answers)
-            }
-            Job::Tick { reply } => {
-                let done = register::mark_due(self).await;
-                settle(reply, done, answers)
-            }
-            // The writer's loop takes it.
-            Job::Close { .. } => Ok(()),
-        }
-    }
-}
-
-fn settle<T: Send + 'static>(
-    reply: Reply<T>,
-    done: Result<T, StoreError>,
-    answers: &mut Vec<Answer>,
-) -> Result<(), StoreError> {
-    match done {
-        Ok(value) => {
-            answers.push(answer(reply, value));
-            Ok(())
-        }
-        Err(error) => {
-            // A caller that no longer waits has lost only the answer.
-            let _ = reply.send(Err(error.clone()));
-            if error.is_fault() { Err(error) } else { Ok(()) }
-        }
     }
 }

@@ -262,6 +262,13 @@ impl LogState {
         self.standing == Standing::Open && self.pull.is_none() && is_ahead
     }
 
+    /// Whether all that the peer offered is durable here and agrees with our tree.
+    pub(super) fn is_level(&self) -> bool {
+        let is_idle = self.pull.is_none() && self.next.is_none() && self.undurable.is_empty();
+        let is_compared = self.to_check.is_none() && self.checking.is_none();
+        self.standing == Standing::Open && is_idle && is_compared
+    }
+
     /// Remembers a head of the peer for comparison with our tree; one at a time, and a bare one.
     pub(super) fn check_later(&mut self, head: &SignedHead) {
         if self.to_check.is_none() {

@@ -62,6 +62,8 @@ pub struct ExchangeConfig {
     pub network: Network,
     /// Whose logs are accepted.
     pub admitted: Admission,
+    /// The log that this process writes: of it [`Output::Shown`] is told.
+    pub own: Option<LogName>,
     /// Whose cosignatures make evidence of a head by a retired key, if they are from before; `None`: nobody's.
     pub quorum: Option<Arc<Policy>>,
 }
@@ -186,6 +188,8 @@ pub enum Output {
         /// The identity that says so.
         identity: Arc<LogIdentity>,
     },
+    /// The peer has offered everything that it holds, and holds no more of our own log than is durable here; both agree.
+    Shown,
     /// The peer holds a log of ours durably. The cosignatures are as received: verify them before use.
     Acked {
         /// The log.
@@ -261,6 +265,10 @@ pub struct Exchange {
     n_loading: usize,
     n_faults: u32,
     n_strays: u32,
+    /// The peer has offered everything that it holds.
+    has_offered: bool,
+    /// [`Output::Shown`] has been told.
+    has_shown: bool,
     is_closed: bool,
     outputs: Vec<Output>,
 }
@@ -287,6 +295,8 @@ impl Exchange {
             n_loading: 0,
             n_faults: 0,
             n_strays: 0,
+            has_offered: false,
+            has_shown: false,
             is_closed: false,
             outputs: Vec::new(),
         };
@@ -317,8 +327,20 @@ impl Exchange {
         if !self.is_closed {
             self.grant_credit();
             self.start_loads();
+            self.tell_shown();
         }
         std::mem::take(&mut self.outputs)
+    }
+
+    /// Once everything that the peer offered of our own log is held here and agrees, says so.
+    fn tell_shown(&mut self) {
+        let Some(own) = self.config.own.filter(|_| self.has_offered && !self.has_shown) else {
+            return;
+        };
+        if self.logs.get(&own).is_none_or(LogState::is_level) {
+            self.has_shown = true;
+            self.outputs.push(Output::Shown);
+        }
     }
 
     /// Whether the stream has been closed by [`Output::Close`].
@@ -335,6 +357,7 @@ impl Exchange {
             Frame::Ack(ack) => self.on_ack(ack),
             Frame::Refusal(refusal) => self.on_refusal(refusal),
             Frame::Status(status) => self.outputs.push(Output::Told(status)),
+            Frame::Offered => self.has_offered = true,
         }
     }
 

@@ -29,6 +29,7 @@ fn flip(frame: &mut Frame, n: usize) {
         Frame::Ack(ack) => ack.size ^= 1 << (n % 64),
         Frame::Refusal(refusal) => refusal.log = None,
         Frame::Status(status) => status.since.0 ^= 1,
+        Frame::Offered => {}
     }
 }
 

@@ -135,7 +135,10 @@ impl Node {
             Some(only) => Admission::Only(Arc::new(only.clone())),
         };
         let held = self.logs.iter().map(|(log, it)| it.held(*log));
-        Exchange::new(ExchangeConfig { network: network(), admitted, quorum: None }, held)
+        Exchange::new(
+            ExchangeConfig { network: network(), admitted, own: None, quorum: None },
+            held,
+        )
     }
 
     pub(crate) fn held(&self, log: LogName) -> HeldLog {
@@ -201,6 +204,7 @@ pub(crate) struct End {
     pub(crate) locals: VecDeque<LogName>,
     pub(crate) refused: Vec<Refusal>,
     pub(crate) told: Vec<Status>,
+    pub(crate) n_shown: usize,
     pub(crate) acked: BTreeMap<LogName, (u64, Vec<String>)>,
     pub(crate) closed: Option<&'static str>,
     pub(crate) n_batches_sent: usize,
@@ -292,6 +296,7 @@ impl World {
                 }
                 Output::Refused(refusal) => self.ends[at].refused.push(refusal),
                 Output::Told(status) => self.ends[at].told.push(status),
+                Output::Shown => self.ends[at].n_shown += 1,
                 Output::Close { reason, .. } => self.ends[at].closed = Some(reason),
             }
         }
@@ -394,6 +399,7 @@ impl End {
             locals: VecDeque::new(),
             refused: Vec::new(),
             told: Vec::new(),
+            n_shown: 0,
             acked: BTreeMap::new(),
             closed: None,
             n_batches_sent: 0,

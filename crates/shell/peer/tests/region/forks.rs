@@ -24,6 +24,8 @@ async fn two_signed_heads_of_one_size_are_kept_as_evidence_and_the_first_log_sta
     let held = region.coordinator.store().log(log).await.unwrap().unwrap();
 
     let second = copied.open(&region.charter, Role::Node).await;
+    // It does not ask first, as an honest one would.
+    second.store().settle().await.unwrap();
     append(&second, b"another history").await;
     link(&second, &region.charter.coordinators[0]);
     let own = region.coordinator.own_log();

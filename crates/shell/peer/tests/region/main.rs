@@ -16,6 +16,7 @@ mod meshes;
 mod pages;
 mod quotas;
 mod regions;
+mod restores;
 mod travel;
 mod witness;
 mod world;

@@ -16,7 +16,7 @@ use crate::world::*;
 /// What nobody is to find again.
 const SECRET: &str = "Mrs Invented-Person of Harbour Street";
 
-fn words() -> Draft {
+pub(crate) fn words() -> Draft {
     let wording = Wording {
         language: Language::english(),
         title: "Baths".to_owned(),
@@ -26,7 +26,7 @@ fn words() -> Draft {
     draft(&Payload::Text(Text { wordings: vec![wording] }), Vec::new())
 }
 
-fn erase(target: Appended) -> Draft {
+pub(crate) fn erase(target: Appended) -> Draft {
     erase_of(target.index, target.id)
 }
 

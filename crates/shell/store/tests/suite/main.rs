@@ -18,5 +18,6 @@ mod guards;
 mod receipts;
 mod regions;
 mod register;
+mod settling;
 mod witnesses;
 mod world;

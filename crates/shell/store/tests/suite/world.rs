@@ -74,6 +74,7 @@ pub(crate) fn config(n: u8, clock: &Arc<ManualClock>) -> StoreConfig {
             mirror: (101 <= n).then(mirror),
             witness: None,
         },
+        is_settled: true,
         clock: Arc::clone(clock) as _,
     }
 }

@@ -1,0 +1,115 @@
+//! Folders restored from backups of any age, which write at once.
+
+use std::collections::BTreeMap;
+
+use peer::{Peer, Role};
+use store::{Draft, Guard, StoreError};
+
+use crate::{
+    pages::{ask, serve_pages},
+    world::*,
+};
+
+/// How many restores: more with `FOLKMOOT_RESTORES`.
+fn n_restores() -> usize {
+    std::env::var("FOLKMOOT_RESTORES").ok().and_then(|it| it.parse().ok()).unwrap_or(40)
+}
+
+/// Writes while the log may still be coming back.
+async fn write(peer: &Peer, text: &str) {
+    let draft = Draft {
+        kind: "folkmoot.record.problem.v1".parse().unwrap(),
+        payload: text.as_bytes().to_vec(),
+        salt: record::commitment::Salt([7; 32]),
+        references: Vec::new(),
+    };
+    let mut commits = peer.store().commits();
+    in_time(async {
+        loop {
+            match peer.store().append(vec![draft.clone()], Guard::None).await {
+                Err(StoreError::Refused { reason, .. }) if reason == "log.catching_up" => {
+                    let _ = commits.recv().await;
+                }
+                done => return done.unwrap(),
+            }
+        }
+    })
+    .await;
+}
+
+async fn texts(peer: &Peer, log: record::LogName) -> BTreeMap<Vec<u8>, usize> {
+    let mut texts = BTreeMap::new();
+    for record in peer.store().records(log, 1, u64::MAX).await.unwrap() {
+        *texts.entry(record.content.unwrap().payload).or_default() += 1;
+    }
+    texts
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn backups_of_any_age_that_write_at_once_never_fork_and_lose_nothing() {
+    let region = region(1).await;
+    let first = region.linked(0).await;
+    let log = first.own_log();
+    append(&first, b"before").await;
+    until_cosigned(&first).await;
+    first.end_streams();
+    first.store().close().await.unwrap();
+
+    let mut backups = vec![region.founders[0].twin()];
+    let mut expected: BTreeMap<Vec<u8>, usize> = BTreeMap::from([(b"before".to_vec(), 1)]);
+    for n in 0..n_restores() {
+        // Any of them, but never in a row: Knuth's multiplicative hash.
+        let age = ((n * 2_654_435_761) % (1 << 32) * backups.len()) >> 32;
+        let restored = backups[age].twin();
+        let peer = restored.open(&region.charter, Role::Node).await;
+        let before = format!("{n}, before anybody was asked");
+        write(&peer, &before).await;
+        let linked = link(&peer, &region.charter.coordinators[0]);
+        let meanwhile = format!("{n}, meanwhile");
+        write(&peer, &meanwhile).await;
+        until(&peer, async || peer.store().is_settled()).await;
+        until_cosigned(&peer).await;
+        expected.extend([before, meanwhile].map(|it| (it.into_bytes(), 1)));
+        linked.abort();
+        peer.end_streams();
+        peer.store().close().await.unwrap();
+        backups.push(restored.twin());
+    }
+
+    assert_eq!(texts(&region.coordinator, log).await, expected);
+    assert_eq!(region.coordinator.store().forks().await.unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_alone_writes_and_publishes_once_it_meets_somebody() {
+    let region = region(2).await;
+    let first = region.linked(0).await;
+    append(&first, b"before").await;
+    until_cosigned(&first).await;
+    first.end_streams();
+    first.store().close().await.unwrap();
+
+    let alone = region.founders[0].open(&region.charter, Role::Node).await;
+    append(&alone, b"alone").await;
+    assert_eq!(alone.store().n_unsigned().await.unwrap(), 1);
+    assert_eq!(signatures(&alone, alone.own_log()).await.0, 2);
+    assert!(!alone.store().is_settled());
+    // What may still be taken back is shown to nobody.
+    let (log, address) = (alone.own_log(), serve_pages(&alone).await);
+    let page = async |what: &str| {
+        let path = format!("/log/{}/{}/{what}", log.community, log.era);
+        ask(address, "GET", &path, b"").await.status
+    };
+    for (shown, unsigned) in [
+        ("payload/1", "payload/2"),
+        ("tile/0/000.p/2", "tile/0/000.p/3"),
+        ("tile/entries/000.p/2", "tile/entries/000.p/3"),
+    ] {
+        assert_eq!((page(shown).await, page(unsigned).await), (200, 404), "{shown} {unsigned}");
+    }
+
+    link(&alone, &region.charter.coordinators[0]);
+    until_held(&region.coordinator, alone.own_log(), 3).await;
+    assert!(alone.store().is_settled());
+    assert_eq!(page("tile/0/000.p/3").await, 200);
+}
