@@ -20,6 +20,7 @@ mod print;
 mod reach;
 mod recover;
 mod region;
+mod restore;
 mod sheet;
 mod start;
 mod status;
@@ -116,6 +117,8 @@ enum Command {
     Officer(officer::OfficerCommand),
     /// Go on in a new folder after the old machine was lost or stolen.
     Recover(recover::Recover),
+    /// Fetch this community's own log back from whoever holds it: after the file was lost, or came from an old backup.
+    Restore(restore::Restore),
     /// Print the recovery sheet.
     Sheet(sheet::SheetArgs),
     /// Print a script that completes commands in a shell.
@@ -156,6 +159,7 @@ fn run(cli: Cli) -> Result<Option<Said>, CommandError> {
         stopped @ (Command::Keys(_)
         | Command::Officers(_)
         | Command::Recover(_)
+        | Command::Restore(_)
         | Command::Sheet(_)) => {
             let runtime = runtime(tokio::runtime::Builder::new_current_thread())?;
             runtime.block_on(Box::pin(on_folder(cli.dir, stopped))).map(Some)
@@ -225,6 +229,7 @@ async fn ask(dir: PathBuf, command: Command) -> Result<Said, CommandError> {
         | Command::Officers(_)
         | Command::Officer(_)
         | Command::Recover(_)
+        | Command::Restore(_)
         | Command::Sheet(_)
         | Command::Completion { .. } => Err(CommandError::usage("This command asks no node.")),
     }
@@ -236,6 +241,7 @@ async fn on_folder(dir: PathBuf, command: Command) -> Result<Said, CommandError>
         Command::Keys(it) => keys::run(&dir, it).await,
         Command::Officers(it) => keys::run_officers(&dir, it).await,
         Command::Recover(it) => recover::run(&dir, it).await,
+        Command::Restore(it) => restore::run(&dir, it).await,
         Command::Sheet(it) => sheet::run(&dir, it).await,
         Command::Init(_)
         | Command::Run(_)

@@ -10,7 +10,7 @@ use peer::{
     ActionFile, CharterFile, DataFolder,
     recover::{RecoverError, Recoverer, Source, Survey},
 };
-use record::{CommunityId, identity::OfficerAction};
+use record::{CommunityId, Network, identity::OfficerAction};
 use runtime::{exit::Exit, files};
 use serde_json::{Value, json};
 
@@ -51,9 +51,9 @@ pub(super) struct Recover {
 
 /// What was found and decided, for whoever reads along.
 #[derive(Debug, Default)]
-struct Told {
-    text: String,
-    holders: Vec<Value>,
+pub(super) struct Told {
+    pub(super) text: String,
+    pub(super) holders: Vec<Value>,
 }
 
 fn failed(error: &RecoverError) -> CommandError {
@@ -104,25 +104,8 @@ async fn prepare(
     recover: &Recover,
     told: &mut Told,
 ) -> Result<ActionFile, CommandError> {
-    let network = recoverer.charter.network();
-    let mut sources = Vec::new();
-    for place in places(recoverer.charter, recover) {
-        match Source::open(&place, network).await {
-            Ok(source) => sources.push(source),
-            Err(error) => silent(told, &place, &error.to_string()),
-        }
-    }
-    let survey = Survey::of(recover.community, network, sources).await;
-    let survey = survey.map_err(|error| failed(&error))?;
-    for holder in &survey.holders {
-        let (place, size) = (holder.place(), holder.size());
-        // Writing to a string cannot fail.
-        let _ = writeln!(told.text, "{place} holds {size} records.");
-        told.holders.push(json!({ "place": place, "size": size }));
-    }
-    for (place, why) in &survey.silent {
-        silent(told, place, why);
-    }
+    let places = places(recoverer.charter, recover.community, &recover.from);
+    let survey = survey(recover.community, recoverer.charter.network(), places, told).await?;
     let n_holders = recover.holders.unwrap_or(2);
     let kept = recover.keep.unwrap_or_else(|| survey.held_by(n_holders));
     let n_agreed = survey.holders.iter().filter(|it| kept <= it.size()).count();
@@ -135,16 +118,44 @@ async fn prepare(
     Ok(ActionFile::of(survey.identity(), OfficerAction::Recovery(recovery)))
 }
 
+/// Asks these places how much of the log they hold, and tells what they said.
+pub(super) async fn survey(
+    community: CommunityId,
+    network: &Network,
+    places: Vec<String>,
+    told: &mut Told,
+) -> Result<Survey, CommandError> {
+    let mut sources = Vec::new();
+    for place in places {
+        match Source::open(&place, network).await {
+            Ok(source) => sources.push(source),
+            Err(error) => silent(told, &place, &error.to_string()),
+        }
+    }
+    let survey = Survey::of(community, network, sources).await;
+    let survey = survey.map_err(|error| failed(&error))?;
+    for holder in &survey.holders {
+        let (place, size) = (holder.place(), holder.size());
+        // Writing to a string cannot fail.
+        let _ = writeln!(told.text, "{place} holds {size} records.");
+        told.holders.push(json!({ "place": place, "size": size }));
+    }
+    for (place, why) in &survey.silent {
+        silent(told, place, why);
+    }
+    Ok(survey)
+}
+
 fn silent(told: &mut Told, place: &str, why: &str) {
     let _ = writeln!(told.text, "{place} was left out: {why}");
 }
 
 /// The places that were named, or else everybody's in the charter but our own.
-fn places(charter: &CharterFile, recover: &Recover) -> Vec<String> {
-    if !recover.from.is_empty() {
-        return recover.from.clone();
+pub(super) fn places(charter: &CharterFile, own: CommunityId, named: &[String]) -> Vec<String> {
+    if !named.is_empty() {
+        return named.to_vec();
     }
-    let others = charter.everybody().into_iter().filter(|it| *it != recover.community);
+    let others = charter.everybody().into_iter().filter(|it| *it != own);
     others.filter_map(|it| charter.address(&it).map(str::to_owned)).collect()
 }
 

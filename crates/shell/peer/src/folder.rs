@@ -8,10 +8,12 @@
 //! spare.toml     the officer's spare key; 0600; better kept elsewhere
 //! log.sqlite     public logs and the register; can be fetched back from peers
 //! ballots.sqlite people and ballots of a node; nowhere else
+//! begun          that record 0 of the log was written once; empty
 //! clerk.sock     the clerk's socket of a node; 0600
 //! region         the certificate by which the community joined its region; public
 //! ```
 
+mod error;
 mod keys;
 
 use std::{
@@ -23,92 +25,18 @@ use ed25519_dalek::SigningKey;
 use record::{
     CommunityId, Network,
     identity::{
-        EpochKeys, Genesis, IdentityAction, KeyError, Nonce, Officer, OfficerKey, Officers,
-        OfficersError, PaperRole, SpareDigest, SpareKey,
+        EpochKeys, Genesis, IdentityAction, Nonce, Officer, OfficerKey, Officers, PaperRole,
+        SpareDigest, SpareKey,
     },
     name::Name,
     region::{Certificate, VerifiedRegion},
 };
-use runtime::{
-    exit::Exit,
-    files::{self, DirLock, FileError},
-};
+use runtime::files::{self, DirLock};
 use zeroize::Zeroizing;
 
+pub use error::FolderError;
 use keys::read_private;
 pub use keys::{KeySeeds, Renewed, read_officer_key, write_officer_key};
-
-/// Why a data folder cannot be made or used.
-#[derive(Debug, thiserror::Error)]
-pub enum FolderError {
-    /// A file could not be read or written, or others may read it.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// There is a community here already.
-    #[error(
-        "{} holds a community already. Nothing was changed. Choose an empty folder to found another.", .path.display()
-    )]
-    Occupied {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// Nothing was founded here.
-    #[error("{} holds no community. Found one with `init`.", .path.display())]
-    Empty {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// A file is not what it should be.
-    #[error("{} is damaged: {what}. Restore it from a backup; nothing was changed.", .path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        what: String,
-    },
-    /// The keys are not those that the community's identity names.
-    #[error(
-        "The keys in {} are not those of the community in this folder: the folder is older than its newest keys, or the \
-         community was recovered elsewhere. Nothing was changed.", .path.display()
-    )]
-    OtherKeys {
-        /// The key file.
-        path: PathBuf,
-    },
-    /// There is a key file that would be overwritten.
-    #[error("{} is there already, and a key is never overwritten. Nothing was changed.", .path.display())]
-    KeyThere {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The system gives no random bytes.
-    #[error("The system gave no random bytes: {0}")]
-    Randomness(getrandom::Error),
-    /// A key was refused.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// The officers were refused.
-    #[error(transparent)]
-    Officers(#[from] OfficersError),
-}
-
-impl FolderError {
-    /// How a program ends by it, and the stable reason for a script.
-    #[must_use]
-    pub fn ending(&self) -> (Exit, &'static str) {
-        match self {
-            Self::Occupied { .. } => (Exit::Failed, "folder.occupied"),
-            Self::KeyThere { .. } => (Exit::Failed, "folder.key_there"),
-            Self::Empty { .. } => (Exit::Config, "folder.empty"),
-            Self::File(FileError::InUse { .. }) => (Exit::Failed, "folder.in_use"),
-            Self::File(_) => (Exit::Config, "folder.file"),
-            Self::Damaged { .. } | Self::OtherKeys { .. } => (Exit::Config, "folder.damaged"),
-            Self::Randomness(_) | Self::Key(_) | Self::Officers(_) => {
-                (Exit::Failed, "folder.founding")
-            }
-        }
-    }
-}
 
 /// A data folder.
 #[derive(Debug, Clone)]
@@ -229,6 +157,32 @@ impl DataFolder {
         self.check_empty()?;
         files::create_private_dir(&self.root)?;
         self.found_with(network, name, officers, &seeds)
+    }
+
+    /// Whether a log may be begun in this folder, which holds none.
+    ///
+    /// # Errors
+    ///
+    /// [`FolderError::LogMissing`] if one was begun before: a second one would be a fork.
+    pub fn check_log(&self) -> Result<(), FolderError> {
+        if self.begun_file().exists() {
+            return Err(FolderError::LogMissing { path: self.log_file() });
+        }
+        Ok(())
+    }
+
+    /// Notes that the log has been begun, so that it is never begun a second time.
+    ///
+    /// # Errors
+    ///
+    /// [`FolderError::File`].
+    pub fn note_begun(&self) -> Result<(), FolderError> {
+        let path = self.begun_file();
+        if path.exists() { Ok(()) } else { Ok(files::write_private_file(&path, b"")?) }
+    }
+
+    fn begun_file(&self) -> PathBuf {
+        self.root.join("begun")
     }
 
     /// Whether a community can be founded here.

@@ -51,6 +51,9 @@ impl Own {
         let founding = folder.founding()?;
         let (log, identity) = at_rest(folder).await?;
         let is_fresh = identity.is_none();
+        if is_fresh {
+            folder.check_log()?;
+        }
         let epoch: EpochKeys = identity.map_or(founding.keys, |it| *it.keys());
         let (seeds, is_next) = folder.seeds_for(&epoch)?;
         Ok(Self { log, network: founding.network, seeds, is_fresh, is_next })
@@ -74,6 +77,7 @@ impl Own {
             store.append(vec![draft], Guard::None).await?;
         }
         complete_bundle(store, &self.network, self.log).await?;
+        folder.note_begun()?;
         if self.is_next { Ok(folder.promote_next()?) } else { Ok(()) }
     }
 }

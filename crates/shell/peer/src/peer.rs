@@ -37,7 +37,9 @@ pub enum PeerError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A log held here cannot be read.
-    #[error("The log {log} in the data folder is damaged: {what}. Fetch it back from your peers.")]
+    #[error(
+        "The log {log} in the data folder is damaged: {what}. Stop the node, move the file log.sqlite away, and fetch it back: `folkmoot-node restore`."
+    )]
     Damaged {
         /// Which log.
         log: LogName,

@@ -14,6 +14,7 @@
 
 mod bring;
 mod pages;
+mod restore;
 mod source;
 
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use runtime::clock::Clock;
 use store::{Draft, Guard, Store};
 use tlog::{Checkpoint, Hash, KeyName, sign_checkpoint};
 
+use self::bring::Ending;
 use crate::{
     charter::CharterFile,
     folder::{DataFolder, FolderError, KeySeeds, fresh_seed},
@@ -37,6 +39,7 @@ use crate::{
     peer::{PeerError, Role, store_config},
 };
 
+pub use restore::Restored;
 pub use source::{Source, SourceError};
 
 /// Why a recovery does not come about. What was fetched so far is kept for the next try.
@@ -251,7 +254,7 @@ impl Recoverer<'_> {
         let log = LogName { community: identity.community(), era: identity.era() };
         let root = bring::compare(&survey.holders, log, kept).await?;
         let store = self.open(log, &seeds).await?;
-        let brought = bring::all_eras(&store, survey, (kept, root)).await;
+        let brought = bring::all_eras(&store, survey, (kept, root), Ending::AtKept).await;
         store.close().await?;
         brought?;
         Ok(unsigned(identity, kept, root, seeds.public().map_err(FolderError::from)?))

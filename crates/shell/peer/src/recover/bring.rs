@@ -56,11 +56,21 @@ async fn tree_at(holder: &Holder, log: LogName, kept: u64) -> Result<Hash, Sourc
     root.ok_or_else(|| source.wrong("it holds fewer records than its head says"))
 }
 
+/// What becomes of a holder's head once its last record is here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// It is the newest head.
+    AtHead,
+    /// It stays pending: the officers' recovery says which head is kept.
+    AtKept,
+}
+
 /// Brings what is kept of every era: of the newest one, up to this size and root.
 pub(super) async fn all_eras(
     store: &Store,
     survey: &Survey,
     kept: (u64, Hash),
+    ending: Ending,
 ) -> Result<(), RecoverError> {
     let identity = survey.identity();
     for era in 0..=identity.era() {
@@ -70,7 +80,7 @@ pub(super) async fn all_eras(
         let mut failed = RecoverError::NoSource { community: log.community };
         let has_all = |it: &&Holder| era < identity.era() || kept.0 <= it.size();
         for holder in survey.holders.iter().filter(has_all) {
-            match one_era(store, holder, &survey.known, (log, kept)).await {
+            match one_era(store, holder, &survey.known, (log, kept, ending)).await {
                 Ok(()) => break,
                 Err(error) => failed = error,
             }
@@ -87,7 +97,7 @@ async fn one_era(
     store: &Store,
     holder: &Holder,
     identity: &LogIdentity,
-    (log, (kept, root)): (LogName, (u64, Hash)),
+    (log, (kept, root), ending): (LogName, (u64, Hash), Ending),
 ) -> Result<(), RecoverError> {
     let head = holder.source.head(log, identity).await?;
     let mut tree = store.log(log).await?.map(|row| row.frontier).unwrap_or_default();
@@ -108,9 +118,9 @@ async fn one_era(
             records,
             frontier: tree.clone(),
             checkpoint: head.note().clone(),
-            // The head is pending until the kept one takes its place.
+            // The head is pending until all of it is here, or the kept one takes its place.
             proof: Vec::new(),
-            completes: false,
+            completes: ending == Ending::AtHead && end == head.size(),
             identity: Some(identity.bundle().to_vec()),
         };
         store.accept(incoming).await?.await?;

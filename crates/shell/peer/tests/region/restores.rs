@@ -1,8 +1,13 @@
 //! Folders restored from backups of any age, which write at once.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use peer::{Peer, Role};
+use peer::{
+    Peer, PeerError, Role,
+    folder::FolderError,
+    recover::{Recoverer, Source, Survey},
+};
+use runtime::clock::SystemClock;
 use store::{Draft, Guard, StoreError};
 
 use crate::{
@@ -112,4 +117,42 @@ async fn a_node_alone_writes_and_publishes_once_it_meets_somebody() {
     until_held(&region.coordinator, alone.own_log(), 3).await;
     assert!(alone.store().is_settled());
     assert_eq!(page("tile/0/000.p/3").await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_log_is_never_begun_again_and_comes_back_from_the_others() {
+    let region = region(1).await;
+    let first = region.linked(0).await;
+    for n in 0..300_u16 {
+        append(&first, &n.to_be_bytes()).await;
+    }
+    until_cosigned(&first).await;
+    let held = first.store().log(first.own_log()).await.unwrap().unwrap();
+    first.end_streams();
+    first.store().close().await.unwrap();
+    let folder = &region.founders[0].folder;
+    std::fs::remove_file(folder.log_file()).unwrap();
+
+    let clock = || Arc::new(SystemClock::new());
+    let opened = Peer::open(folder, region.charter.clone(), Role::Node, clock()).await;
+    let missing = |it: &PeerError| matches!(it, PeerError::Folder(FolderError::LogMissing { .. }));
+    assert!(opened.as_ref().is_err_and(missing), "{opened:?}");
+
+    let recoverer = Recoverer { folder, charter: &region.charter, clock: clock() };
+    let network = region.charter.network();
+    let survey = async || {
+        let source = Source::open(&region.address.to_string(), network).await.unwrap();
+        Survey::of(region.founders[0].id, network, vec![source]).await.unwrap()
+    };
+    let restored = recoverer.restore(&survey().await).await.unwrap();
+    assert_eq!((restored.n_before, restored.n_now), (0, 301));
+    let again = recoverer.restore(&survey().await).await.unwrap();
+    assert_eq!((again.n_before, again.n_now), (301, 301));
+
+    let back = region.linked(0).await;
+    let row = back.store().log(back.own_log()).await.unwrap().unwrap();
+    assert_eq!(row.frontier, held.frontier);
+    append(&back, b"on it goes").await;
+    until_held(&region.coordinator, back.own_log(), 302).await;
+    assert_eq!(region.coordinator.store().forks().await.unwrap(), []);
 }
