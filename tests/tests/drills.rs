@@ -61,3 +61,19 @@ async fn erased_words_are_in_no_file_of_any_holder_and_every_proof_stays_valid()
     assert_eq!(found["after"]["erased"], 1);
     assert_eq!(found["gaps"], 0);
 }
+
+#[tokio::test]
+async fn a_lost_machine_is_recovered_by_its_officers_and_goes_on_in_a_new_era() {
+    let found = drill("lost-machine").await.expect("it holds");
+    assert_eq!(found["before"], found["after"]);
+    assert!(3 <= found["before"]["records"].as_u64().expect("a number"), "{found}");
+    assert_eq!((&found["gaps"], &found["doubles"]), (&0.into(), &0.into()));
+}
+
+#[tokio::test]
+async fn what_a_thief_writes_with_stolen_keys_counts_for_nothing_once_officers_recover() {
+    let found = drill("stolen-key").await.expect("it holds");
+    assert_eq!(found["before"], found["after"]);
+    assert_eq!(found["after"]["of_thief"], 0);
+    assert_eq!(found["after"]["cases"]["pool"]["forming"], 3);
+}

@@ -125,6 +125,12 @@ impl<'a> Ground<'a> {
         Ok(Seat { program, id, dir: dir.to_path_buf(), port: free_port()?, mesh_port: None })
     }
 
+    /// The seat of whoever runs a copy of a folder at another place. The copy is not made here.
+    pub(super) fn elsewhere(&self, seat: &Seat, folder: &str) -> Result<Seat> {
+        let dir = self.folder.join(folder);
+        Ok(Seat { dir, port: free_port()?, mesh_port: None, ..seat.clone() })
+    }
+
     /// Where the keys of a community's officers are, as if on their desks.
     pub(super) fn officers_of(&self, dir: &Path) -> PathBuf {
         dir.with_extension("officers")

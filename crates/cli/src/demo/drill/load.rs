@@ -41,8 +41,12 @@ impl<'g> Load<'g> {
         let mut turn = self.seats.iter().cycle();
         while !self.is_stopped.get() {
             let Some(seat) = turn.next() else { break };
-            let written = open_pool(self.ground, seat, "Lamps for the hall").await?;
-            self.written.borrow_mut().push(written);
+            match open_pool(self.ground, seat, "Lamps for the hall").await {
+                Ok(written) => self.written.borrow_mut().push(written),
+                // Its node was killed: what was under way was not acknowledged.
+                Err(_) if self.is_stopped.get() => break,
+                Err(error) => return Err(error),
+            }
             // People pause; otherwise a small machine would do nothing but start commands.
             tokio::time::sleep(LOOK_EVERY / 2).await;
         }

@@ -25,6 +25,11 @@ pub(super) const LOOK_EVERY: Duration = Duration::from_millis(100);
 const KINDS: [&str; 4] = ["covenant", "opportunity", "pool", "poll"];
 /// Cases asked for at one time.
 const CASES_PER_PAGE: u32 = 1_000;
+/// What a case shows only once its newest record has a receipt.
+const FROM_RECEIPTS: [&str; 3] = ["provisional", "confirmed_at", "next_deadline"];
+
+/// A register: every case as it is shown, by its id.
+pub(super) type Register = BTreeMap<String, Value>;
 
 /// Waits until a look finds what is looked for. A look that fails is a look in vain.
 pub(super) async fn until<T>(
@@ -78,7 +83,7 @@ pub(super) async fn until_held(ready: &Ready, seat: &Seat, size: u64) -> Result<
 }
 
 /// The register of a server: every case by its id.
-pub(super) async fn register(ready: &Ready) -> Result<BTreeMap<String, Value>> {
+pub(super) async fn register(ready: &Ready) -> Result<Register> {
     let mut client = RegionServiceClient::new(channel(ready).await?);
     let mut cases = BTreeMap::new();
     for kind in KINDS {
@@ -114,8 +119,23 @@ pub(super) async fn feed(ready: &Ready) -> Result<Vec<Item>> {
     Ok(items)
 }
 
+/// The cases of a register that were shown before the accident. Of those that still waited for a receipt then, what the receipt
+/// brings is left out.
+pub(super) fn comparable(register: &Register, then: &Register) -> Register {
+    let both = then.iter().filter_map(|(id, before)| Some((id, before, register.get(id)?)));
+    let comparable = both.map(|(id, before, case)| {
+        let mut case = case.clone();
+        let is_provisional = before.get("provisional") != Some(&Value::Bool(false));
+        if let Some(members) = case.as_object_mut().filter(|_| is_provisional) {
+            members.retain(|name, _| !FROM_RECEIPTS.contains(&name.as_str()));
+        }
+        (id.clone(), case)
+    });
+    comparable.collect()
+}
+
 /// How many cases there are of each kind in each state, and a digest of all that they say.
-pub(super) fn summary(cases: &BTreeMap<String, Value>) -> Value {
+pub(super) fn summary(cases: &Register) -> Value {
     let mut counts: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
     for case in cases.values() {
         *counts.entry(text(case, "kind")).or_default().entry(text(case, "state")).or_default() += 1;
@@ -131,7 +151,7 @@ fn poll_result(poll: &Value) -> Value {
 }
 
 /// A hash over every case as it is shown.
-fn digest(cases: &BTreeMap<String, Value>) -> String {
+fn digest(cases: &Register) -> String {
     // A map of values is written in the order of its keys.
     tlog::leaf_hash(Value::from_iter(cases.clone()).to_string().as_bytes()).to_string()
 }

@@ -11,7 +11,10 @@ mod erase;
 mod ground;
 mod load;
 mod look;
+mod lost_machine;
+mod recovery;
 mod replace;
+mod stolen_key;
 mod subscriber;
 
 use std::{path::Path, sync::Arc, time::Instant};
@@ -32,6 +35,10 @@ pub(super) enum Drill {
     Replace,
     /// A node erases words; every holder drops them, one that was down follows late, and proofs stay valid
     Erase,
+    /// A node's machine is lost with its folder; officers go on in a new one from what others hold
+    LostMachine,
+    /// A thief writes with a node's keys; officers recover, and what the thief wrote counts for nothing
+    StolenKey,
 }
 
 /// What a drill found.
@@ -90,6 +97,8 @@ pub(super) async fn show(
     let mut measured = match drill {
         Drill::Replace => Box::pin(replace::run(&ground)).await?,
         Drill::Erase => Box::pin(erase::run(&ground)).await?,
+        Drill::LostMachine => Box::pin(lost_machine::run(&ground)).await?,
+        Drill::StolenKey => Box::pin(stolen_key::run(&ground)).await?,
     };
     measured.seconds = started.elapsed().as_secs_f64();
     teller.object(&measured)?;

@@ -4,7 +4,7 @@
 //! story, load ─▶ kill -9 ─▶ nodes go on over the mesh ─▶ epoch 1 seats another ─▶ it fetches, the subscriber follows
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{collections::BTreeSet, path::PathBuf};
 
 use anyhow::{Context as _, Result};
 use runtime::exit::Exit;
@@ -14,7 +14,7 @@ use super::{
     Measured, check,
     ground::{Ground, Seat},
     load::{Load, Written},
-    look,
+    look::{self, Register},
     subscriber::{Subscriber, n_doubles, n_gaps},
 };
 use crate::demo::{
@@ -28,16 +28,11 @@ const N_NODES: usize = 3;
 /// Records between one step and the next.
 const N_BETWEEN: usize = 12;
 
-/// What a case shows only once its newest record has a receipt.
-const FROM_RECEIPTS: [&str; 3] = ["provisional", "confirmed_at", "next_deadline"];
-
-type Register = BTreeMap<String, Value>;
-
 /// What was seen at the moment of the loss.
 struct Loss {
     register: Register,
     told: BTreeSet<String>,
-    acks: Vec<std::path::PathBuf>,
+    acks: Vec<PathBuf>,
 }
 
 pub(super) async fn run(ground: &Ground<'_>) -> Result<Measured> {
@@ -167,8 +162,8 @@ impl World<'_> {
             Ok(Some(rebuilt))
         });
         let rebuilt = rebuilt.await?;
-        let after = comparable(&rebuilt, &loss.register);
-        let before = comparable(&loss.register, &loss.register);
+        let after = look::comparable(&rebuilt, &loss.register);
+        let before = look::comparable(&loss.register, &loss.register);
         let here: BTreeSet<String> = feed.iter().map(|it| it.id.clone()).collect();
         let before = shown(&before, &loss.told, &loss.told);
         let mut measured = Measured::new(before, shown(&after, &loss.told, &here));
@@ -212,21 +207,6 @@ impl World<'_> {
         }
         Ok(lost.into_iter().collect())
     }
-}
-
-/// The cases of a register that were shown at the loss. Of those that still waited for a receipt then, what the receipt
-/// brings is left out.
-fn comparable(register: &Register, at_the_loss: &Register) -> Register {
-    let both = at_the_loss.iter().filter_map(|(id, then)| Some((id, then, register.get(id)?)));
-    let comparable = both.map(|(id, then, case)| {
-        let mut case = case.clone();
-        let is_provisional = then.get("provisional") != Some(&Value::Bool(false));
-        if let Some(members) = case.as_object_mut().filter(|_| is_provisional) {
-            members.retain(|name, _| !FROM_RECEIPTS.contains(&name.as_str()));
-        }
-        (id.clone(), case)
-    });
-    comparable.collect()
 }
 
 /// The newest record of each node but this one.
