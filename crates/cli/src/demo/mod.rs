@@ -10,6 +10,7 @@
 //!
 //! What was done is noted in the folder after every step, so that a second run on the same folder goes on from there.
 
+mod drill;
 mod process;
 mod region;
 mod state;
@@ -21,7 +22,7 @@ use std::{path::PathBuf, sync::Arc, time::Instant};
 use anyhow::Context as _;
 use runtime::exit::Exit;
 
-use self::{process::Processes, region::DemoRegion, story::Story, summary::Summary};
+use self::{drill::Drill, process::Processes, region::DemoRegion, story::Story, summary::Summary};
 use crate::{console::Console, failure::Failure};
 
 /// The fewest communities of a demonstration: three of them have a part of their own in the story.
@@ -50,6 +51,9 @@ pub struct Options {
     /// Keep the data in this folder; a second run on it goes on from there
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// Show what the region survives, in place of the story: processes are killed, and what is left is measured
+    #[arg(long, value_name = "NAME", value_enum, conflicts_with_all = ["ocds", "communities"])]
+    drill: Option<Drill>,
 }
 
 const EXAMPLES: &str = "\
@@ -60,6 +64,11 @@ Examples:
       Tells the story, prints what came of it, and leaves.
   folkmoot demo --dir ./region --communities 8
       Keeps the data; the same command goes on from there.
+  folkmoot demo --drill replace --once
+      Kills the coordinator for ever, and shows what is lost: nothing.
+
+A drill wants a new or empty folder. With --json it prints one object: before, after, lost (record ids), gaps, doubles,
+seconds. It exits with 6 if what it shows did not hold.
 
 Ctrl-C before the story is told waits for every process to end, and exits with 130; pressed again a second or more
 later, it does not wait.";
@@ -104,6 +113,14 @@ async fn tell(options: &Options, console: &Console) -> anyhow::Result<Exit> {
     let stop = runtime::stop::StopSignal::on_signals()?;
     let processes = Arc::new(Processes::default());
     let work = async {
+        if let Some(drill) = options.drill {
+            let shown = Box::pin(drill::show(drill, &folder, &processes, &teller)).await;
+            if shown.is_ok() && !options.once {
+                teller
+                    .say(&format!("\nThe region is in {}. Ctrl-C stops it.", folder.display()))?;
+            }
+            return shown;
+        }
         let n_communities = options.communities;
         let mut region = DemoRegion::start(&folder, n_communities, &processes, &teller).await?;
         let summary = Story::new(&mut region, &teller).tell(&options.ocds, started).await?;
@@ -151,11 +168,14 @@ pub(crate) struct Teller<'a> {
 }
 
 impl Teller<'_> {
+    /// Prints the one object if it was asked for.
+    fn object(&self, object: &impl serde::Serialize) -> Result<(), Failure> {
+        if self.json { self.console.answer_json(object) } else { Ok(()) }
+    }
+
     /// Shows what came of the story: words for the person, and the one object if it was asked for.
     fn show(&self, summary: &Summary) -> Result<(), Failure> {
-        if self.json {
-            self.console.answer_json(summary)?;
-        }
+        self.object(summary)?;
         self.say(&summary.in_words())
     }
 

@@ -27,7 +27,7 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 const STOP_WITHIN: Duration = Duration::from_secs(30);
 
 /// Which program a process runs, as a hidden subcommand of this one.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Program {
     Node,
     Coordinator,
@@ -53,7 +53,7 @@ pub(super) struct Ready {
 /// here to be stopped.
 #[derive(Debug, Default)]
 pub(super) struct Processes {
-    /// In the order of their start: the coordinator, then the nodes.
+    /// In the order of their start.
     servers: Mutex<Vec<Server>>,
     /// The command under way, or the last one.
     command: Mutex<Option<JoinHandle<()>>>,
@@ -65,14 +65,27 @@ const SIGINT: i32 = 2;
 /// A running server. It ends when its standard input does.
 #[derive(Debug)]
 struct Server {
+    program: Program,
+    dir: PathBuf,
     child: Child,
     log: PathBuf,
 }
 
 impl Processes {
-    /// Starts a server and waits until it is ready. Its log goes to a file beside its data.
+    /// Starts a server on free ports and waits until it is ready. Its log goes to a file beside its data.
     pub(super) async fn start(
         &self,
+        program: Program,
+        dir: &Path,
+        args: &[OsString],
+    ) -> Result<Ready> {
+        self.start_at("127.0.0.1:0", program, dir, args).await
+    }
+
+    /// As [`Processes::start`], at an address.
+    pub(super) async fn start_at(
+        &self,
+        listen: &str,
         program: Program,
         dir: &Path,
         args: &[OsString],
@@ -81,7 +94,7 @@ impl Processes {
         let log_file = File::options().create(true).append(true).open(&log);
         let log_file = log_file.with_context(|| format!("{} cannot be written.", log.display()))?;
         let mut child = this_program(program)?
-            .args(["run", "--ready-line", "--with-parent", "--listen", "127.0.0.1:0", "--dir"])
+            .args(["run", "--ready-line", "--with-parent", "--listen", listen, "--dir"])
             .arg(dir)
             .args(args)
             .stdin(Stdio::piped())
@@ -90,7 +103,8 @@ impl Processes {
             .spawn()
             .context("A server process could not be started.")?;
         let stdout = child.stdout.take();
-        locked(&self.servers).push(Server { child, log: log.clone() });
+        let (dir, kept_log) = (dir.to_path_buf(), log.clone());
+        locked(&self.servers).push(Server { program, dir, child, log: kept_log });
         let stdout = stdout.context("The server has no standard output.")?;
         let (tell, told) = oneshot::channel();
         // A task of its own, so that the server can still say that it is ready when nobody waits for it any more.
@@ -134,17 +148,29 @@ impl Processes {
         }
     }
 
+    /// Ends the server of a folder as a power cut would: SIGKILL, and nothing is asked.
+    pub(super) async fn kill(&self, dir: &Path) -> Result<()> {
+        Ok(self.take(dir)?.child.kill().await?)
+    }
+
+    fn take(&self, dir: &Path) -> Result<Server> {
+        let mut servers = locked(&self.servers);
+        let place = servers.iter().position(|it| it.dir == dir);
+        let place = place.with_context(|| format!("No server runs on {}.", dir.display()))?;
+        Ok(servers.remove(place))
+    }
+
     /// Asks every server to stop by closing its standard input, and waits for all of them and for the command under
-    /// way. Nodes stop first, so that the coordinator hears everything.
+    /// way. Nodes stop first, so that coordinators hear everything.
     pub(super) async fn stop(&self) -> Result<()> {
-        let mut servers = std::mem::take(&mut *locked(&self.servers)).into_iter();
-        let coordinator = servers.next();
-        let mut nodes: Vec<Server> = servers.collect();
+        let servers = std::mem::take(&mut *locked(&self.servers));
+        let (mut nodes, coordinators): (Vec<Server>, Vec<Server>) =
+            servers.into_iter().partition(|it| it.program == Program::Node);
         for node in &mut nodes {
             drop(node.child.stdin.take());
         }
         let mut stopped = Ok(());
-        for server in nodes.into_iter().chain(coordinator) {
+        for server in nodes.into_iter().chain(coordinators) {
             stopped = stopped.and(server.stop().await);
         }
         let command = locked(&self.command).take();

@@ -17,7 +17,7 @@ use super::{
 };
 
 /// The network of demonstrations: `example` belongs to nobody.
-const NETWORK: &str = "demo.folkmoot.example";
+pub(super) const NETWORK: &str = "demo.folkmoot.example";
 /// The region's invented name.
 const REGION: &str = "Tidewater";
 /// Invented communities; further ones are numbered.
@@ -85,6 +85,17 @@ impl DemoRegion {
         Ok(Self { folder: folder.to_path_buf(), communities, processes, coordinator, state })
     }
 
+    /// A region whose processes somebody else has started; its coordinator is the last of the state's communities.
+    pub(super) fn around(
+        (folder, state): (&Path, State),
+        communities: Vec<Community>,
+        coordinator: Ready,
+        processes: &Arc<Processes>,
+    ) -> Self {
+        let processes = Arc::clone(processes);
+        Self { folder: folder.to_path_buf(), communities, processes, coordinator, state }
+    }
+
     /// The folder of the demonstration.
     pub(super) fn folder(&self) -> &Path {
         &self.folder
@@ -141,7 +152,7 @@ impl DemoRegion {
     }
 }
 
-fn name_of(number: usize) -> String {
+pub(super) fn name_of(number: usize) -> String {
     NAMES.get(number).map_or_else(|| format!("Community {}", number + 1), |name| (*name).to_owned())
 }
 

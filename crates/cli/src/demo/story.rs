@@ -64,6 +64,14 @@ impl<'a> Story<'a> {
         self.summary(started).await
     }
 
+    /// Tells everything with the invented notices, for whoever looks at the region by other means.
+    pub(super) async fn tell_all(mut self) -> Result<()> {
+        self.import(&[]).await?;
+        self.covenant().await?;
+        self.pool().await?;
+        self.poll().await
+    }
+
     fn n_communities(&self) -> usize {
         self.region.communities.len()
     }

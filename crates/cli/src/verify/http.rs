@@ -55,12 +55,26 @@ impl Http {
 
     /// The pages of another log at the same server.
     pub(super) fn sibling(&self, log: LogName) -> Self {
-        let site = self.root.rsplit_once("/log/").map_or(self.root.as_str(), |(site, _)| site);
+        let site = self.site();
         let line = match &self.line {
             Line::Plain(client) => Line::Plain(client.clone()),
             Line::Pinned(channel) => Line::Pinned(channel.clone()),
         };
         Self { line, root: format!("{site}/log/{log}") }
+    }
+
+    /// The address of the server: what stands before its logs.
+    fn site(&self) -> &str {
+        self.root.rsplit_once("/log/").map_or(self.root.as_str(), |(site, _)| site)
+    }
+
+    /// A page of at most this size that is not one of a log.
+    pub(super) async fn fetch_beside_logs(
+        &self,
+        path: &str,
+        max_bytes: usize,
+    ) -> Result<Fetched, Failure> {
+        self.fetch_within(&format!("{}/{path}", self.site()), max_bytes).await
     }
 
     /// The address of the pages.
@@ -70,10 +84,13 @@ impl Http {
 
     /// One page of at most this size.
     pub(super) async fn fetch(&self, path: &str, max_bytes: usize) -> Result<Fetched, Failure> {
-        let url = format!("{}/{path}", self.root);
-        let fetching = self.fetch_url(&url, max_bytes);
+        self.fetch_within(&format!("{}/{path}", self.root), max_bytes).await
+    }
+
+    async fn fetch_within(&self, url: &str, max_bytes: usize) -> Result<Fetched, Failure> {
+        let fetching = self.fetch_url(url, max_bytes);
         let fetched = tokio::time::timeout(PAGE_TIME_OUT, fetching).await;
-        let too_slow = || unreachable(&url, "it did not answer in time");
+        let too_slow = || unreachable(url, "it did not answer in time");
         fetched.ok().ok_or_else(too_slow)?
     }
 

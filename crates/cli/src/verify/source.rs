@@ -77,6 +77,14 @@ impl Source {
         }
     }
 
+    /// A page of the whole site, beside its logs; a folder has none.
+    pub(super) async fn site_page(&self, path: &str, max_bytes: usize) -> Result<Fetched, Failure> {
+        match self {
+            Self::Http(http) => http.fetch_beside_logs(path, max_bytes).await,
+            Self::Folder(_) => Ok(Fetched::Absent),
+        }
+    }
+
     /// A page that must be there.
     pub(super) async fn page(&self, path: &str, max_bytes: usize) -> Result<Vec<u8>, Failure> {
         match self.fetch(path, max_bytes).await? {

@@ -14,6 +14,8 @@ const PROTOCOL_VERSIONS: &[u32] = &[1];
 pub struct Remote {
     /// Which community.
     pub community: CommunityId,
+    /// The key of the connection, which was its transport key when the stream began.
+    pub transport_key: PeerKey,
     /// The key that verifies what it cosigns as a mirror.
     pub mirror_key: tlog::VerifierKey,
     /// The key that verifies what it cosigns as a witness.
@@ -167,7 +169,23 @@ pub fn verify_hello(
     let witness_key = record::identity::witness_verifier_key(peer.network(), &community, witness);
     let clock_skew_millis = skew(hello.time, peer.clock().now_millis());
     let other_region = other_region(&hello.region, peer.charter().region);
-    Ok(Remote { community, mirror_key, witness_key, other_region, clock_skew_millis })
+    let transport_key = connection_key;
+    Ok(Remote {
+        community,
+        transport_key,
+        mirror_key,
+        witness_key,
+        other_region,
+        clock_skew_millis,
+    })
+}
+
+/// Whether the community that is spoken to has replaced the key of this connection since the stream began.
+pub(crate) fn is_replaced(peer: &Peer, remote: &Remote) -> bool {
+    let Some(known) = peer.known_identity(remote.community) else { return false };
+    let mut keys = known.identity().epochs().iter().rev().map(|it| *it.keys.transport().as_bytes());
+    // A key that is not known yet is newer than what is known.
+    keys.next() != Some(remote.transport_key.0) && keys.any(|it| it == remote.transport_key.0)
 }
 
 /// Their region, if they said one and it is not ours.

@@ -34,7 +34,7 @@ use crate::{
     cosignatures::keep_cosignatures,
     evidence::told_to_author,
     frames::{parse_frame, render_frame},
-    hello::Remote,
+    hello::{self, Remote},
     links::ToldStanding,
     peer::Peer,
 };
@@ -212,6 +212,10 @@ impl ReplicationStream<'_> {
             Err(broadcast::error::RecvError::Lagged(_)) => Arc::new(self.peer.held_logs().await?),
             Err(broadcast::error::RecvError::Closed) => return Err(StoreError::Closing.into()),
         };
+        let is_theirs = |it: &HeldLog| it.log.community == self.remote.community;
+        if grown.iter().any(is_theirs) && hello::is_replaced(self.peer, self.remote) {
+            return Err(StreamEnd::KeyReplaced);
+        }
         for held in grown.iter() {
             self.handle(Input::LocalHead(Box::new(held.clone()))).await?;
         }

@@ -6,7 +6,7 @@ use record::{LogName, VerifiedRecord, kind::Known};
 use runtime::exit::Exit;
 use tlog::{Frontier, Hash};
 
-use super::{acks::Acks, claims::Claims, finding::Finding};
+use super::{acks::Acks, claims::Claims, finding::Finding, sums::Signed};
 use crate::{Console, Failure};
 
 use super::super::{log, source::Source, trust::Trust};
@@ -55,15 +55,19 @@ pub(super) fn promises(claims: &Claims, acks: &Acks) -> BTreeMap<LogName, Promis
     by_log
 }
 
-/// Reads a log to its end, and looks at every promised size on the way.
+/// Reads a log to its end, looks at every promised size on the way, and keeps what was counted and declared in it.
 pub(super) async fn compare(
     source: &Source,
     log: LogName,
     promises: Promises,
+    signed: &mut Signed,
     console: &Console,
 ) -> Result<Held, Failure> {
     let mut reading = Reading::new(log, promises);
-    let mut visit = |record: &VerifiedRecord| reading.take(record);
+    let mut visit = |record: &VerifiedRecord| {
+        signed.take(record);
+        reading.take(record);
+    };
     let wanted = log::Wanted { visit: Some(&mut visit) };
     let read = log::read(source, Some(log), &Trust::default(), wanted, console).await;
     match read {

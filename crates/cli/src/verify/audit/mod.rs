@@ -14,6 +14,7 @@ mod claims;
 mod evidence;
 mod finding;
 mod held;
+mod sums;
 
 use std::{
     collections::BTreeMap,
@@ -27,12 +28,14 @@ use runtime::{
     exit::Exit,
 };
 use serde::Serialize;
+use serde_json::Value;
 use tlog::{Note, Policy, VerifierKey, checkpoint::open_note, note::MAX_NOTE_BYTES};
 
 use self::{
     acks::Acks,
     claims::Claims,
     finding::{Finding, Findings},
+    sums::Signed,
 };
 use super::{identity, log, read_policy, source::Source, subject::Subject, trust::Trust};
 use crate::{Console, Failure, follow::pin::GivenKey};
@@ -67,7 +70,8 @@ Examples:
   folkmoot-node acks --out acks && folkmoot audit https://coordinator.example:7443/log/fm1…/0 acks
   folkmoot audit http://127.0.0.1:8080/log/fm1…/0 acks --policy neighbours.policy --out evidence
 
-Every record of the coordinator's log and of every log that it received is read and verified.
+Every record of the coordinator's log and of every log that it received is read and verified; every sum of a poll that it
+shows is made again from the tallies.
 
 Exit codes:
   0 nothing receipted is missing · 1 could not be read · 4 cannot be reached now, try later · 6 evidence was found";
@@ -80,6 +84,8 @@ struct Checked {
     acks: u64,
     logs: u64,
     records: u64,
+    /// Polls whose sums were made again.
+    polls: u64,
 }
 
 /// What an audit came to.
@@ -155,6 +161,9 @@ struct Auditor {
     checked: Checked,
     now: UnixMillis,
     findings: Findings,
+    /// The polls as they are shown, from before any log was read: what they name is in the logs.
+    polls: Vec<Value>,
+    signed: Signed,
 }
 
 impl Auditor {
@@ -165,7 +174,8 @@ impl Auditor {
         acks: &[PathBuf],
         console: &Console,
     ) -> Result<Self, Failure> {
-        let mut claims = Claims::default();
+        let polls = sums::shown(source).await?;
+        let (mut claims, signed) = (Claims::default(), Signed::default());
         let mut visit = |record: &VerifiedRecord| claims.take(record);
         let wanted = log::Wanted { visit: Some(&mut visit) };
         let log::Read { identity, note, size } =
@@ -175,7 +185,20 @@ impl Auditor {
         let now = UnixMillis(SystemClock::new().now_millis());
         let (source, checked) = (source.clone(), Checked::default());
         let findings = Findings::default();
-        Ok(Self { source, name, log_key, note, size, claims, acks, checked, now, findings })
+        Ok(Self {
+            source,
+            name,
+            log_key,
+            note,
+            size,
+            claims,
+            acks,
+            checked,
+            now,
+            findings,
+            polls,
+            signed,
+        })
     }
 
     /// Reads every log that the coordinator said it received, and compares.
@@ -194,13 +217,16 @@ impl Auditor {
             let told = format!("Reading the log of {}…", log.community);
             console.progress(&told);
             let source = self.source.sibling(log);
-            let held = held::compare(&source, log, promises, console).await?;
+            let held = held::compare(&source, log, promises, &mut self.signed, console).await?;
             self.checked.logs += 1;
             self.checked.records += held.n_records;
             let withheld = self.claims.is_withheld(&log);
             self.findings.take(held, withheld);
         }
         self.check_coverage();
+        self.checked.polls = self.polls.len() as u64;
+        let wrong = self.polls.iter().flat_map(|it| self.signed.check(it));
+        self.findings.contradictions.extend(wrong);
         Ok(())
     }
 
@@ -245,7 +271,7 @@ impl Auditor {
 impl Audit {
     /// Lines for a person.
     fn render(&self, has_policy: bool) -> String {
-        let Checked { receipts, indexes, acks, logs, records } = self.checked;
+        let Checked { receipts, indexes, acks, logs, records, polls } = self.checked;
         let is_clean = self.missing.is_empty() && self.contradictions.is_empty();
         let verdict = match is_clean {
             true => "Nothing that the coordinator received is missing.",
@@ -257,7 +283,7 @@ impl Audit {
             format!(
                 "  checked       {receipts} receipts, {indexes} indexes, {acks} acknowledgements"
             ),
-            format!("                {logs} logs, {records} records"),
+            format!("                {logs} logs, {records} records, {polls} polls"),
         ];
         let groups = [
             ("missing", &self.missing),

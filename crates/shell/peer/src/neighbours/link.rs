@@ -59,6 +59,9 @@ impl LinkEnd {
             Self::Ended(StreamEnd::NotReading) => {
                 Some(("replication.not_reading", StreamEnd::NotReading.to_string()))
             }
+            Self::Ended(StreamEnd::KeyReplaced) => {
+                Some(("hello.other_key", StreamEnd::KeyReplaced.to_string()))
+            }
             Self::Ended(StreamEnd::Connection(status)) => (status.code() == Code::InvalidArgument)
                 .then(|| ("message.malformed", status.message().to_owned())),
             Self::Ended(

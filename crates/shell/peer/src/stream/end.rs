@@ -28,6 +28,9 @@ pub enum StreamEnd {
     /// The other side sends and never reads.
     #[error("the other side does not read what it asked for")]
     NotReading,
+    /// The other side's community has replaced the key of this connection: whoever holds it speaks for nobody.
+    #[error("the community has replaced the key of this connection")]
+    KeyReplaced,
     /// The region has another epoch: who is admitted or seated has changed.
     #[error("the region has changed; the stream begins anew")]
     RegionChanged,
@@ -59,6 +62,7 @@ impl StreamEnd {
             Self::Closed { reason, detail } => {
                 Status::failed_precondition(format!("{reason}: {detail}"))
             }
+            Self::KeyReplaced => Status::permission_denied(format!("hello.other_key: {self}")),
             Self::NotReading => Status::resource_exhausted(self.to_string()),
             Self::Stopping | Self::RegionChanged | Self::Missed => {
                 Status::unavailable(self.to_string())

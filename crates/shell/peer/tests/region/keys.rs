@@ -216,6 +216,41 @@ async fn recover(region: &Region, log: LogName, officer: &DataFolder) -> (TempDi
 }
 
 #[tokio::test]
+async fn the_stream_of_a_stolen_key_ends_as_soon_as_the_recovery_is_known() {
+    let region = region(1).await;
+    let thief = region.linked(0).await;
+    let log = thief.own_log();
+    open_pool(&thief, 666).await;
+    until_held(&region.coordinator, log, size(&thief, log).await).await;
+    let is_linked = |linked: bool| {
+        let links = thief.links().clone();
+        async move {
+            in_time(async {
+                while (links.n_connected() == 1) != linked {
+                    tokio::task::yield_now().await;
+                }
+            })
+            .await;
+        }
+    };
+    is_linked(true).await;
+
+    let (_folder, back) = recover(&region, log, &region.founders[0].folder).await;
+    link(&back, &region.charter.coordinators[0]);
+    let own = LogName { era: 1, ..log };
+    until_held(&region.coordinator, own, size(&back, own).await).await;
+
+    is_linked(false).await;
+    let refused = || thief.links().all()[0].1.last_error.clone().unwrap_or_default();
+    in_time(async {
+        while !refused().contains("hello.other_key") {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_community_that_loses_its_machine_twice_keeps_all_three_eras() {
     let region = region(1).await;
     let officer = &region.founders[0].folder;
