@@ -77,3 +77,13 @@ async fn what_a_thief_writes_with_stolen_keys_counts_for_nothing_once_officers_r
     assert_eq!(found["after"]["of_thief"], 0);
     assert_eq!(found["after"]["cases"]["pool"]["forming"], 3);
 }
+
+#[tokio::test]
+async fn an_old_backup_and_a_lost_log_file_fork_nothing_and_lose_nothing() {
+    let found = drill("old-backup").await.expect("it holds");
+    assert_eq!(found["before"], found["after"]);
+    assert_eq!(found["after"]["forked"], 0);
+    assert!(4 <= found["after"]["cases"]["pool"]["forming"].as_u64().expect("a number"), "{found}");
+    assert_eq!((&found["gaps"], &found["doubles"]), (&0.into(), &0.into()));
+    assert_eq!(found["lost"], Value::Array(Vec::new()));
+}

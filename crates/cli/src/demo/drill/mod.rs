@@ -12,6 +12,7 @@ mod ground;
 mod load;
 mod look;
 mod lost_machine;
+mod old_backup;
 mod recovery;
 mod replace;
 mod stolen_key;
@@ -37,6 +38,8 @@ pub(super) enum Drill {
     Erase,
     /// A node's machine is lost with its folder; officers go on in a new one from what others hold
     LostMachine,
+    /// A node runs on an old backup and writes at once, and then without its log file; there is no fork, and nothing is lost
+    OldBackup,
     /// A thief writes with a node's keys; officers recover, and what the thief wrote counts for nothing
     StolenKey,
 }
@@ -98,6 +101,7 @@ pub(super) async fn show(
         Drill::Replace => Box::pin(replace::run(&ground)).await?,
         Drill::Erase => Box::pin(erase::run(&ground)).await?,
         Drill::LostMachine => Box::pin(lost_machine::run(&ground)).await?,
+        Drill::OldBackup => Box::pin(old_backup::run(&ground)).await?,
         Drill::StolenKey => Box::pin(stolen_key::run(&ground)).await?,
     };
     measured.seconds = started.elapsed().as_secs_f64();
