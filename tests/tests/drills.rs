@@ -6,15 +6,17 @@
     reason = "a test file: a panic is the failure report"
 )]
 
-use std::process::Stdio;
+use std::{process::Stdio, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
-use folkmoot_tests::process::{PATIENCE, program};
+use folkmoot_tests::process::program;
 use serde_json::Value;
 use tokio::{process::Command, sync::Semaphore, time::timeout};
 
 /// Drills at one time: each is a handful of processes.
-static PLACES: Semaphore = Semaphore::const_new(3);
+static PLACES: Semaphore = Semaphore::const_new(2);
+/// Long enough for a machine that does much else; on a quiet one the longest takes half a minute.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Runs a drill; answers what it printed if it held.
 async fn drill(name: &str) -> Result<Value> {
@@ -76,4 +78,22 @@ async fn what_a_thief_writes_with_stolen_keys_counts_for_nothing_once_officers_r
     assert_eq!(found["before"], found["after"]);
     assert_eq!(found["after"]["of_thief"], 0);
     assert_eq!(found["after"]["cases"]["pool"]["forming"], 3);
+}
+
+#[tokio::test]
+async fn a_coordinator_that_hides_what_it_acknowledged_is_caught_by_its_own_signatures() {
+    let found = drill("hide").await.expect("it holds");
+    let number = |at: &str| found.pointer(at).and_then(Value::as_u64).expect("a number");
+    assert!(number("/after/shown") < number("/after/acknowledged"), "{found}");
+    assert!(0 < number("/after/evidence"), "{found}");
+    assert_eq!(found["after"]["silence"], "silence.no_ack");
+    assert_eq!(found["after"]["used_instead"], true);
+}
+
+#[tokio::test]
+async fn a_sum_that_an_operator_changed_is_found_by_whoever_adds_up_the_tallies() {
+    let found = drill("forged-sum").await.expect("it holds");
+    assert_ne!(found["before"]["counts"], found["after"]["counts"]);
+    assert_eq!(found["after"]["findings"][0], "sum.differs");
+    assert_eq!(found["before"]["result_at_nodes"], found["after"]["result_at_nodes"]);
 }

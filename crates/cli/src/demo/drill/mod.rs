@@ -8,7 +8,9 @@
 
 mod check;
 mod erase;
+mod forged_sum;
 mod ground;
+mod hide;
 mod load;
 mod look;
 mod lost_machine;
@@ -39,6 +41,10 @@ pub(super) enum Drill {
     LostMachine,
     /// A thief writes with a node's keys; officers recover, and what the thief wrote counts for nothing
     StolenKey,
+    /// A coordinator shows less than it acknowledged; an audit has the evidence, and nodes use another
+    Hide,
+    /// An operator changes the sum of a poll in the coordinator's file; whoever adds up the tallies finds it
+    ForgedSum,
 }
 
 /// What a drill found.
@@ -99,6 +105,8 @@ pub(super) async fn show(
         Drill::Erase => Box::pin(erase::run(&ground)).await?,
         Drill::LostMachine => Box::pin(lost_machine::run(&ground)).await?,
         Drill::StolenKey => Box::pin(stolen_key::run(&ground)).await?,
+        Drill::Hide => Box::pin(hide::run(&ground)).await?,
+        Drill::ForgedSum => Box::pin(forged_sum::run(&ground)).await?,
     };
     measured.seconds = started.elapsed().as_secs_f64();
     teller.object(&measured)?;
