@@ -97,3 +97,13 @@ async fn a_sum_that_an_operator_changed_is_found_by_whoever_adds_up_the_tallies(
     assert_eq!(found["after"]["findings"][0], "sum.differs");
     assert_eq!(found["before"]["result_at_nodes"], found["after"]["result_at_nodes"]);
 }
+
+#[tokio::test]
+async fn evidence_of_a_coordinator_with_two_faces_reaches_every_node_and_accuses_nobody_else() {
+    let found = drill("two-faces").await.expect("it holds");
+    assert_eq!(
+        (&found["before"]["with_evidence"], &found["after"]["with_evidence"]),
+        (&0.into(), &3.into())
+    );
+    assert_eq!((&found["after"]["innocent_accused"], &found["gaps"]), (&0.into(), &0.into()));
+}

@@ -158,6 +158,20 @@ impl<'a> Ground<'a> {
         self.folder.join("charter-without-addresses.toml")
     }
 
+    /// Writes the charter with other addresses of coordinators, for those who are to be linked elsewhere.
+    pub(super) fn write_other_charter(&self, nodes: &[Seat], coordinators: &[Seat]) -> Result<()> {
+        write_charter(&self.other_charter(), nodes, coordinators, true)
+    }
+
+    fn other_charter(&self) -> PathBuf {
+        self.folder.join("charter-with-other-addresses.toml")
+    }
+
+    /// As [`Ground::start`], by the charter with other addresses.
+    pub(super) async fn start_under_other(&self, seat: &Seat) -> Result<Ready> {
+        self.start_with(seat, &args!["--charter", self.other_charter()]).await
+    }
+
     /// As [`Ground::start`], for a process that knows nobody's address and calls nobody.
     pub(super) async fn start_alone(&self, seat: &Seat) -> Result<Ready> {
         self.start_with(seat, &args!["--charter", self.bare_charter()]).await

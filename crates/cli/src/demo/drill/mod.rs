@@ -18,6 +18,7 @@ mod recovery;
 mod replace;
 mod stolen_key;
 mod subscriber;
+mod two_faces;
 
 use std::{path::Path, sync::Arc, time::Instant};
 
@@ -45,6 +46,8 @@ pub(super) enum Drill {
     Hide,
     /// An operator changes the sum of a poll in the coordinator's file; whoever adds up the tallies finds it
     ForgedSum,
+    /// A coordinator shows each half of the nodes another log; every node has the evidence
+    TwoFaces,
 }
 
 /// What a drill found.
@@ -107,6 +110,7 @@ pub(super) async fn show(
         Drill::StolenKey => Box::pin(stolen_key::run(&ground)).await?,
         Drill::Hide => Box::pin(hide::run(&ground)).await?,
         Drill::ForgedSum => Box::pin(forged_sum::run(&ground)).await?,
+        Drill::TwoFaces => Box::pin(two_faces::run(&ground)).await?,
     };
     measured.seconds = started.elapsed().as_secs_f64();
     teller.object(&measured)?;
