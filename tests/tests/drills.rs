@@ -6,15 +6,17 @@
     reason = "a test file: a panic is the failure report"
 )]
 
-use std::process::Stdio;
+use std::{process::Stdio, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
-use folkmoot_tests::process::{PATIENCE, program};
+use folkmoot_tests::process::program;
 use serde_json::Value;
 use tokio::{process::Command, sync::Semaphore, time::timeout};
 
 /// Drills at one time: each is a handful of processes.
-static PLACES: Semaphore = Semaphore::const_new(3);
+static PLACES: Semaphore = Semaphore::const_new(2);
+/// Long enough for a machine that does much else; on a quiet one the longest takes half a minute.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Runs a drill; answers what it printed if it held.
 async fn drill(name: &str) -> Result<Value> {
@@ -86,4 +88,32 @@ async fn an_old_backup_and_a_lost_log_file_fork_nothing_and_lose_nothing() {
     assert!(4 <= found["after"]["cases"]["pool"]["forming"].as_u64().expect("a number"), "{found}");
     assert_eq!((&found["gaps"], &found["doubles"]), (&0.into(), &0.into()));
     assert_eq!(found["lost"], Value::Array(Vec::new()));
+}
+
+#[tokio::test]
+async fn a_coordinator_that_hides_what_it_acknowledged_is_caught_by_its_own_signatures() {
+    let found = drill("hide").await.expect("it holds");
+    let number = |at: &str| found.pointer(at).and_then(Value::as_u64).expect("a number");
+    assert!(number("/after/shown") < number("/after/acknowledged"), "{found}");
+    assert!(0 < number("/after/evidence"), "{found}");
+    assert_eq!(found["after"]["silence"], "silence.no_ack");
+    assert_eq!(found["after"]["used_instead"], true);
+}
+
+#[tokio::test]
+async fn a_sum_that_an_operator_changed_is_found_by_whoever_adds_up_the_tallies() {
+    let found = drill("forged-sum").await.expect("it holds");
+    assert_ne!(found["before"]["counts"], found["after"]["counts"]);
+    assert_eq!(found["after"]["findings"][0], "sum.differs");
+    assert_eq!(found["before"]["result_at_nodes"], found["after"]["result_at_nodes"]);
+}
+
+#[tokio::test]
+async fn evidence_of_a_coordinator_with_two_faces_reaches_every_node_and_accuses_nobody_else() {
+    let found = drill("two-faces").await.expect("it holds");
+    assert_eq!(
+        (&found["before"]["with_evidence"], &found["after"]["with_evidence"]),
+        (&0.into(), &3.into())
+    );
+    assert_eq!((&found["after"]["innocent_accused"], &found["gaps"]), (&0.into(), &0.into()));
 }

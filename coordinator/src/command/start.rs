@@ -77,6 +77,9 @@ pub(super) struct Run {
     /// Stop when standard input ends, as it does when the parent process is gone.
     #[arg(long)]
     with_parent: bool,
+    /// Sign without asking others how much of this log they hold: what a liar does, for drills.
+    #[arg(long, hide = true)]
+    sign_unasked: bool,
 }
 
 /// Founds a coordinator.
@@ -146,9 +149,10 @@ fn is_public_url(text: &str) -> bool {
 
 /// Runs the coordinator until a signal, the end of the parent, or a fault.
 pub(super) fn run(run: Run) -> Result<(), CommandError> {
-    let Run { dir, settings, ready_line, with_parent } = run;
+    let Run { dir, settings, ready_line, with_parent, sign_unasked } = run;
     let config = settings.load()?;
-    let ended = start(DataFolder::at(&dir), config, Manner { ready_line, with_parent });
+    let manner = Manner { ready_line, with_parent, signs_unasked: sign_unasked };
+    let ended = start(DataFolder::at(&dir), config, manner);
     ended.map_err(not_run)
 }
 

@@ -136,7 +136,7 @@ pub(super) async fn run(dir: PathBuf, run: Run) -> Result<(), CommandError> {
             kept = keeping.keep() => kept,
         }
     });
-    let manner = Manner { ready_line, with_parent };
+    let manner = Manner { ready_line, with_parent, signs_unasked: false };
     let ended = Box::pin(host.serve(|_| &[], axum::Router::new(), manner)).await;
     drop(socket);
     if let Err(error) = duties.ballots().close().await {

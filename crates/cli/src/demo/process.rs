@@ -153,6 +153,11 @@ impl Processes {
         Ok(self.take(dir)?.child.kill().await?)
     }
 
+    /// Asks the server of a folder to stop, and waits for it.
+    pub(super) async fn stop_one(&self, dir: &Path) -> Result<()> {
+        self.take(dir)?.stop().await
+    }
+
     fn take(&self, dir: &Path) -> Result<Server> {
         let mut servers = locked(&self.servers);
         let place = servers.iter().position(|it| it.dir == dir);

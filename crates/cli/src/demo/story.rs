@@ -57,16 +57,13 @@ impl<'a> Story<'a> {
 
     /// Tells what has not been told yet, and says what came of everything.
     pub(super) async fn tell(mut self, ocds: &[PathBuf], started: Instant) -> Result<Summary> {
-        self.import(ocds).await?;
-        self.covenant().await?;
-        self.pool().await?;
-        self.poll().await?;
+        self.steps(ocds).await?;
         self.summary(started).await
     }
 
-    /// Tells everything with the invented notices, for whoever looks at the region by other means.
-    pub(super) async fn tell_all(mut self) -> Result<()> {
-        self.import(&[]).await?;
+    /// Tells what has not been told yet.
+    pub(super) async fn steps(&mut self, ocds: &[PathBuf]) -> Result<()> {
+        self.import(ocds).await?;
         self.covenant().await?;
         self.pool().await?;
         self.poll().await
@@ -207,7 +204,8 @@ impl<'a> Story<'a> {
         Ok(())
     }
 
-    async fn poll(&mut self) -> Result<()> {
+    /// The poll, which the steps before it need not come before.
+    pub(super) async fn poll(&mut self) -> Result<()> {
         let n = self.n_communities();
         let asked = Instant::now();
         while self.region.state.n_rolls < n {

@@ -137,6 +137,8 @@ pub struct Manner {
     pub ready_line: bool,
     /// Stop when standard input ends.
     pub with_parent: bool,
+    /// Sign our own log without asking anybody how much of it they hold, as a dishonest operator might. For drills.
+    pub signs_unasked: bool,
 }
 
 /// A process that holds its folder and has opened its store; nobody is served yet.
@@ -195,6 +197,9 @@ impl Host {
         pages: Router,
         manner: Manner,
     ) -> Result<(), HostError> {
+        if manner.signs_unasked {
+            self.peer.store().settle().await.map_err(PeerError::from)?;
+        }
         let app = self.app(services, pages)?;
         let tls = ServerTls::new(&self.peer.keys().transport, self.web_certificate()?)?;
         let (listener, grpc) = listen(self.config.listen.as_str()).await?;

@@ -13,13 +13,18 @@ use crate::{
 
 /// What `folkmoot verify` says of a file or an address.
 pub(super) async fn verify(subject: &str) -> Result<Value> {
+    verify_by(subject, None).await
+}
+
+/// As [`verify`], with the identity bundle of the log that evidence accuses.
+pub(super) async fn verify_by(subject: &str, identity: Option<PathBuf>) -> Result<Value> {
     let options = verify::Options {
         subject: subject.to_owned(),
         community: None,
         key: None,
         server_key: None,
         policy: None,
-        identity: None,
+        identity,
         record: None,
         payload: None,
         json: true,

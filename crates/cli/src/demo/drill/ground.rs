@@ -138,15 +138,8 @@ impl<'a> Ground<'a> {
 
     /// Writes the charter of a region, with everybody's address, and what each process is told.
     pub(super) fn write_charter(&self, nodes: &[Seat], coordinators: &[Seat]) -> Result<()> {
-        let mut text = format!("network = \"{NETWORK}\"\nname = \"{REGION}\"\n");
-        let parts = [("coordinators", coordinators), ("founders", nodes)];
-        for (part, seat) in
-            parts.iter().flat_map(|(part, seats)| seats.iter().map(move |it| (part, it)))
-        {
-            let (id, address) = (&seat.id, seat.address());
-            let _ = write!(text, "\n[[{part}]]\nid = \"{id}\"\naddress = \"{address}\"\n");
-        }
-        runtime::files::write_private_file(&self.charter(), text.as_bytes())?;
+        write_charter(&self.charter(), nodes, coordinators, true)?;
+        write_charter(&self.bare_charter(), nodes, coordinators, false)?;
         for node in nodes {
             runtime::files::write_private_file(
                 &config_of(node),
@@ -158,6 +151,40 @@ impl<'a> Ground<'a> {
 
     pub(super) fn charter(&self) -> PathBuf {
         self.folder.join("charter.toml")
+    }
+
+    /// The same without anybody's address: it is the same region.
+    fn bare_charter(&self) -> PathBuf {
+        self.folder.join("charter-without-addresses.toml")
+    }
+
+    /// Writes the charter with other addresses of coordinators, for those who are to be linked elsewhere.
+    pub(super) fn write_other_charter(&self, nodes: &[Seat], coordinators: &[Seat]) -> Result<()> {
+        write_charter(&self.other_charter(), nodes, coordinators, true)
+    }
+
+    fn other_charter(&self) -> PathBuf {
+        self.folder.join("charter-with-other-addresses.toml")
+    }
+
+    /// As [`Ground::start`], by the charter with other addresses.
+    pub(super) async fn start_under_other(&self, seat: &Seat) -> Result<Ready> {
+        self.start_with(seat, &args!["--charter", self.other_charter()]).await
+    }
+
+    /// As [`Ground::start`], for a coordinator that knows nobody's address, calls nobody, and lies.
+    pub(super) async fn start_lying_alone(&self, seat: &Seat) -> Result<Ready> {
+        self.start_with(seat, &args!["--charter", self.bare_charter(), "--sign-unasked"]).await
+    }
+
+    /// As [`Ground::start`], for a coordinator that lies: it signs without asking what others hold of its log.
+    pub(super) async fn start_lying(&self, seat: &Seat) -> Result<Ready> {
+        self.start_with(seat, &args!["--charter", self.charter(), "--sign-unasked"]).await
+    }
+
+    /// As [`Ground::start_lying`], by the charter with other addresses.
+    pub(super) async fn start_lying_under_other(&self, seat: &Seat) -> Result<Ready> {
+        self.start_with(seat, &args!["--charter", self.other_charter(), "--sign-unasked"]).await
     }
 
     /// Starts the process of a seat and waits until it is ready.
@@ -185,6 +212,11 @@ impl<'a> Ground<'a> {
         self.processes.kill(&seat.dir).await
     }
 
+    /// Stops the process of a seat in order.
+    pub(super) async fn stop(&self, seat: &Seat) -> Result<()> {
+        self.processes.stop_one(&seat.dir).await
+    }
+
     /// Runs a command of a seat's program on its folder.
     pub(super) async fn command(&self, seat: &Seat, words: &[OsString]) -> Result<Value> {
         let line = [words, &args!["--dir", &seat.dir]].concat();
@@ -205,6 +237,24 @@ impl<'a> Ground<'a> {
         let kept = (self.folder.as_path(), state);
         Ok(DemoRegion::around(kept, communities, ready.clone(), &self.processes))
     }
+}
+
+fn write_charter(
+    path: &Path,
+    nodes: &[Seat],
+    coordinators: &[Seat],
+    has_addresses: bool,
+) -> Result<()> {
+    let mut text = format!("network = \"{NETWORK}\"\nname = \"{REGION}\"\n");
+    for (part, seats) in [("coordinators", coordinators), ("founders", nodes)] {
+        for seat in seats {
+            let _ = write!(text, "\n[[{part}]]\nid = \"{}\"\n", seat.id);
+            if has_addresses {
+                let _ = writeln!(text, "address = \"{}\"", seat.address());
+            }
+        }
+    }
+    Ok(runtime::files::write_private_file(path, text.as_bytes())?)
 }
 
 fn config_of(seat: &Seat) -> PathBuf {

@@ -8,7 +8,9 @@
 
 mod check;
 mod erase;
+mod forged_sum;
 mod ground;
+mod hide;
 mod load;
 mod look;
 mod lost_machine;
@@ -17,6 +19,7 @@ mod recovery;
 mod replace;
 mod stolen_key;
 mod subscriber;
+mod two_faces;
 
 use std::{path::Path, sync::Arc, time::Instant};
 
@@ -42,6 +45,12 @@ pub(super) enum Drill {
     OldBackup,
     /// A thief writes with a node's keys; officers recover, and what the thief wrote counts for nothing
     StolenKey,
+    /// A coordinator shows less than it acknowledged; an audit has the evidence, and nodes use another
+    Hide,
+    /// An operator changes the sum of a poll in the coordinator's file; whoever adds up the tallies finds it
+    ForgedSum,
+    /// A coordinator shows each half of the nodes another log; every node has the evidence
+    TwoFaces,
 }
 
 /// What a drill found.
@@ -103,6 +112,9 @@ pub(super) async fn show(
         Drill::LostMachine => Box::pin(lost_machine::run(&ground)).await?,
         Drill::OldBackup => Box::pin(old_backup::run(&ground)).await?,
         Drill::StolenKey => Box::pin(stolen_key::run(&ground)).await?,
+        Drill::Hide => Box::pin(hide::run(&ground)).await?,
+        Drill::ForgedSum => Box::pin(forged_sum::run(&ground)).await?,
+        Drill::TwoFaces => Box::pin(two_faces::run(&ground)).await?,
     };
     measured.seconds = started.elapsed().as_secs_f64();
     teller.object(&measured)?;
