@@ -148,7 +148,7 @@ impl Peer {
             }),
         };
         if !peer.store().is_settled() {
-            tokio::spawn(peer.clone().settle());
+            tokio::spawn(peer.clone().settle_or_say());
         }
         // So that a Hello by a retired key is known for what it is from the first one on.
         peer.held_logs().await?;

@@ -13,7 +13,10 @@ use std::{
 
 use record::CommunityId;
 use store::StoreError;
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::{broadcast::error::RecvError, watch},
+    time::Instant,
+};
 
 use crate::peer::{Peer, PeerError, Role};
 
@@ -73,12 +76,19 @@ impl Peer {
             let later = Instant::now() + OTHERS_WITHIN;
             tokio::select! {
                 changed = shown.changed() => if changed.is_err() { return Ok(()) },
-                _commit = commits.recv() => {}
+                commit = commits.recv() => if matches!(commit, Err(RecvError::Closed)) { return Ok(()) },
                 () = tokio::time::sleep_until(enough_at.filter(|at| Instant::now() < *at).unwrap_or(later)) => {}
                 () = self.streams_ending() => return Ok(()),
             }
         }
         Ok(())
+    }
+
+    /// As [`Peer::settle`], in a task of its own.
+    pub(crate) async fn settle_or_say(self) {
+        if let Err(error) = self.settle().await {
+            tracing::error!(%error, "our own log stays unsigned until the next start");
+        }
     }
 
     /// How many peers are to show what they hold of our own log.
