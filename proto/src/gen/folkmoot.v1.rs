@@ -533,6 +533,10 @@ pub struct Head {
     /// The log's identity bundle, with the first offer on this stream.
     #[prost(bytes = "vec", tag = "4")]
     pub identity: ::prost::alloc::vec::Vec<u8>,
+    /// The records from this index to the head follow in one batch that is not to be asked for: the reader has acknowledged
+    /// everything before. 0 if they are to be asked for.
+    #[prost(uint64, tag = "5")]
+    pub pushed_from: u64,
 }
 /// A range of records that the speaker wants.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

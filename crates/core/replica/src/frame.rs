@@ -36,6 +36,9 @@ pub struct Head {
     /// The identity bundle, with the first offer of the log on this stream and whenever it has
     /// changed since; else empty.
     pub identity: Arc<[u8]>,
+    /// The records from this index to the head follow in one batch that is not to be asked for: the
+    /// peer has acknowledged everything before. 0 if they are to be asked for.
+    pub pushed_from: u64,
 }
 
 /// A range of records that the speaker wants.

@@ -60,11 +60,12 @@ fn parse_log(community: &[u8], era: u32) -> Result<LogName, FrameError> {
 }
 
 fn parse_head(head: v1::Head) -> Result<Head, FrameError> {
-    let v1::Head { community, era, checkpoint, identity } = head;
+    let v1::Head { community, era, checkpoint, identity, pushed_from } = head;
     Ok(Head {
         log: parse_log(&community, era)?,
         checkpoint: checkpoint.into(),
         identity: identity.into(),
+        pushed_from,
     })
 }
 
@@ -130,13 +131,14 @@ fn bytes(community: CommunityId) -> Vec<u8> {
 }
 
 fn render_head(head: Head) -> v1::Head {
-    let Head { log, checkpoint, identity } = head;
+    let Head { log, checkpoint, identity, pushed_from } = head;
     let of = |bytes: Arc<[u8]>| bytes.to_vec();
     v1::Head {
         community: bytes(log.community),
         era: log.era,
         checkpoint: of(checkpoint),
         identity: of(identity),
+        pushed_from,
     }
 }
 
@@ -180,7 +182,7 @@ mod tests {
         let erased_by = Some(RecordId::from_bytes([9; 32]));
         let erased = RawRecord { header: vec![5], content: None, erased_by };
         let frames = [
-            Frame::Heads(vec![Head { log, checkpoint: vec![1].into(), identity: vec![].into() }]),
+            Frame::Heads(vec![Head { log, checkpoint: vec![1].into(), identity: vec![].into(), pushed_from: 7 }]),
             Frame::Want(Want { log, start: 1, end: 9, credit: 3 }),
             Frame::Batch(Batch {
                 log,

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use record::payload::evidence::Beginning;
 use tlog::{Frontier, Hash, join_consistency};
 
-use super::{HeldLog, PendingHead};
+use super::{HeldLog, PendingHead, push::Announced};
 use crate::{
     head::{LogIdentity, SignedHead},
     limits::{BATCH_ALIGNMENT, MAX_CREDIT_BATCHES, n_blocks},
@@ -55,6 +55,10 @@ pub(super) struct LogState {
     pub(super) offered: u64,
     /// Up to here the peer is known to have the same tree.
     pub(super) agreed: u64,
+    /// Up to here the peer says that it holds the log.
+    pub(super) acked: u64,
+    /// A batch that the peer says is on its way, and that no pull waits for.
+    pub(super) announced: Option<Announced>,
     pub(super) pull: Option<Pull>,
     /// The newest head of the peer, to be pulled after `pull`.
     pub(super) next: Option<SignedHead>,
@@ -128,9 +132,20 @@ pub(super) struct Serve {
     pub(super) is_loading: bool,
     /// It waits for a load to be allowed.
     pub(super) is_queued: bool,
+    /// Nobody asked for it: one batch goes out, however much of the range it is.
+    pub(super) is_pushed: bool,
 }
 
 impl Serve {
+    pub(super) const fn new(next: u64, end: u64, credit: u32) -> Self {
+        Self { next, end, credit, is_loading: false, is_queued: false, is_pushed: false }
+    }
+
+    /// Whether nothing is under way, so that another range may be served.
+    pub(super) const fn is_idle(&self) -> bool {
+        self.credit == 0 && !self.is_loading
+    }
+
     pub(super) const fn can_load(&self) -> bool {
         !self.is_loading && 0 < self.credit && self.next < self.end
     }
@@ -152,6 +167,8 @@ impl LogState {
             cosignatures: Vec::new(),
             offered: 0,
             agreed: 0,
+            acked: 0,
+            announced: None,
             pull: None,
             next: None,
             is_queued: false,

@@ -14,6 +14,7 @@
 
 mod log;
 mod pull;
+mod push;
 mod serve;
 mod treat;
 

@@ -38,20 +38,24 @@ impl Exchange {
             Some(Standing::Stopped | Standing::Refused) => {
                 self.count_stray();
                 // Looked at for the sake of evidence alone; what is wrong with it was said once.
-                if let Ok(theirs) = self.open_head(head) {
+                if let Ok(theirs) = self.open_head(&head) {
                     self.compare(log, theirs);
                 }
             }
-            Some(Standing::Open) | None => match self.open_head(head) {
-                Ok(theirs) => self.compare(log, theirs),
+            Some(Standing::Open) | None => match self.open_head(&head) {
+                Ok(theirs) => {
+                    self.announce(&head, theirs.size());
+                    self.compare(log, theirs);
+                }
                 Err(fault) => self.refuse(log, &fault),
             },
         }
     }
 
     /// Verifies a head, and learns the log or its new keys from the identity that came with it.
-    fn open_head(&mut self, head: Head) -> Result<SignedHead, Fault> {
-        let Head { log, checkpoint, identity } = head;
+    fn open_head(&mut self, head: &Head) -> Result<SignedHead, Fault> {
+        let Head { log, checkpoint, identity, .. } = head;
+        let log = *log;
         if !self.config.admitted.admits(&log.community) {
             return Err(Fault::NotAdmitted);
         }
@@ -66,18 +70,18 @@ impl Exchange {
         let newest = self.newest_identity(log);
         // Verified only if it says more than is known: it costs a signature for each officer.
         let says_more = match &newest {
-            Some(known) => !identity.is_empty() && known.is_shorter_than(&identity)?,
+            Some(known) => !identity.is_empty() && known.is_shorter_than(identity)?,
             None => true,
         };
         let told = match says_more {
-            true => Some(Arc::new(LogIdentity::verify(network, log.community, &identity)?)),
+            true => Some(Arc::new(LogIdentity::verify(network, log.community, identity)?)),
             false => None,
         };
         let extends = |told: &Arc<LogIdentity>| newest.as_ref().is_none_or(|it| told.extends(it));
         let told = told.filter(extends);
         let is_told = told.is_some();
         let believed = told.or_else(|| newest.clone()).ok_or(Fault::IdentityMissing)?;
-        let opened = SignedHead::open(network, log, &believed, &checkpoint)?;
+        let opened = SignedHead::open(network, log, &believed, checkpoint)?;
         if let Some(kept) = believed.identity().kept(log.era).map(|it| it.size)
             && kept < opened.size()
         {
@@ -187,7 +191,11 @@ impl Exchange {
             state.check_later(&target);
             return self.check_root(log);
         }
-        state.pull = Some(Pull { target, received_to, outstanding: 0 });
+        let pushed_from = state.take_announced(&target);
+        let outstanding = u32::from(pushed_from.is_some());
+        let received_to = pushed_from.unwrap_or(received_to);
+        state.pull = Some(Pull { target, received_to, outstanding });
+        self.credit_used += outstanding;
         self.pulling.push_back(log);
         self.grant(log);
     }
@@ -243,7 +251,7 @@ impl Exchange {
             return self.count_stray();
         }
         let Some(pull) = state.pull.as_mut().filter(|it| 0 < it.outstanding) else {
-            return self.refuse(log, &Fault::Unsolicited);
+            return self.pass_over(&batch);
         };
         pull.outstanding -= 1;
         self.credit_used = self.credit_used.saturating_sub(1);

@@ -42,9 +42,12 @@ impl Exchange {
 
     /// Offers the newest head of a log, unless the peer has been offered it or is known to hold it.
     pub(super) fn offer(&mut self, log: LogName) {
-        if let Some(head) = self.logs.get_mut(&log).and_then(|it| offer_of(log, it)) {
-            self.send(Frame::Heads(vec![head]));
-        }
+        let Some(state) = self.logs.get_mut(&log) else { return };
+        let offered_before = state.offered;
+        let Some(head) = offer_of(log, state) else { return };
+        let pushed_from = self.push(log, offered_before);
+        self.send(Frame::Heads(vec![Head { pushed_from, ..head }]));
+        self.enqueue_load(log);
     }
 
     /// A log that we hold has grown.
@@ -92,11 +95,9 @@ impl Exchange {
         if end < start || offered < end {
             return self.refuse(log, &bad_want);
         }
-        let fresh = Serve { next: start, end, credit: 0, is_loading: false, is_queued: false };
-        let serve = state.serve.get_or_insert(fresh);
+        let serve = state.serve.get_or_insert(Serve::new(start, end, 0));
         // The range may change only when nothing is under way.
-        let is_idle = serve.credit == 0 && !serve.is_loading;
-        if is_idle {
+        if serve.is_idle() {
             serve.next = serve.next.max(start);
             serve.end = end;
         } else if serve.end != end {
@@ -151,8 +152,10 @@ impl Exchange {
         };
         serve.next = end;
         serve.credit = serve.credit.saturating_sub(1);
-        if serve.next == serve.end {
-            serve.credit = 0;
+        let is_over = serve.next == serve.end || serve.is_pushed;
+        if let Some(state) = self.logs.get_mut(&log).filter(|_| is_over) {
+            // A batch that was pushed may not have been taken: then it is asked for from its start.
+            state.serve = None;
         }
         self.send(Frame::Batch(batch));
         self.enqueue_load(log);
@@ -183,6 +186,7 @@ impl Exchange {
         if offered < size || too_many || cosignatures.iter().any(too_long) {
             return self.refuse(log, &Fault::BadAck { size, offered });
         }
+        state.acked = state.acked.max(size);
         self.outputs.push(Output::Acked { log, size, cosignatures });
     }
 }
@@ -203,7 +207,7 @@ fn offer_of(log: LogName, state: &mut LogState) -> Option<Head> {
     let is_told = state.identity_told.as_ref().is_some_and(|it| it.extends(&state.identity));
     let identity: Arc<[u8]> = if is_told { Arc::from([]) } else { state.identity.bundle().clone() };
     state.identity_told = Some(state.identity.clone());
-    Some(Head { log, checkpoint: own.note().clone(), identity })
+    Some(Head { log, checkpoint: own.note().clone(), identity, pushed_from: 0 })
 }
 
 /// Two signed heads in mind of one size and with different roots, ours first.

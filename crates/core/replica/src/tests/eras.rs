@@ -85,6 +85,7 @@ fn a_head_of_the_ended_era_is_taken_up_to_what_is_kept_and_not_one_record_beyond
             log: lost.old.log,
             checkpoint: lost.old.note_at(size),
             identity: lost.old.bundle(),
+            pushed_from: 0,
         };
         world.give(1, Input::Frame(Frame::Heads(vec![head])));
         world.settle();

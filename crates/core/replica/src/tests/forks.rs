@@ -68,7 +68,7 @@ fn a_peer_that_never_finishes_does_not_escape_evidence() {
     let log = large.log;
     let offer = |author: &Author, size| {
         let (checkpoint, identity) = (author.note_at(size), author.bundle());
-        Input::Frame(Frame::Heads(vec![Head { log, checkpoint, identity }]))
+        Input::Frame(Frame::Heads(vec![Head { log, checkpoint, identity, pushed_from: 0 }]))
     };
     let _ = exchange.handle(offer(&large, 700));
     // One batch comes, of three, and never another.
@@ -100,7 +100,7 @@ fn a_pull_that_was_cut_off_before_a_restart_still_gives_evidence() {
     node.logs.insert(log, stored.clone());
     let (mut exchange, _) = node.open();
     let (checkpoint, identity) = (small.note_at(200), small.bundle());
-    let head = Head { log, checkpoint, identity };
+    let head = Head { log, checkpoint, identity, pushed_from: 0 };
     let _ = exchange.handle(Input::Frame(Frame::Heads(vec![head])));
     let outputs = exchange.handle(stored.root_at(log, 200, 256));
     assert!(outputs.iter().any(|it| matches!(it, Output::Evidence(_))), "{outputs:?}");
@@ -134,8 +134,12 @@ fn a_fork_refused_for_its_records_becomes_evidence_when_our_log_has_grown() {
     let mut ours = branches[0].clone();
     let (mut exchange, _) = Node::holding([&ours]).open();
     let [_, theirs] = &branches;
-    let offer =
-        Head { log: theirs.log, checkpoint: theirs.note_at(300), identity: theirs.bundle() };
+    let offer = Head {
+        log: theirs.log,
+        checkpoint: theirs.note_at(300),
+        identity: theirs.bundle(),
+        pushed_from: 0,
+    };
     let _ = exchange.handle(Input::Frame(Frame::Heads(vec![offer])));
     let stored = super::world::StoredLog::of(theirs);
     let batch = stored.load(theirs.log, 200, (56, usize::MAX), 300);
@@ -164,7 +168,7 @@ fn what_the_store_has_not_confirmed_is_no_ground_for_evidence() {
     };
     let offer = |give: &mut dyn FnMut(Input) -> usize, size| {
         let (checkpoint, identity) = (theirs.note_at(size), identity.clone());
-        give(Input::Frame(Frame::Heads(vec![Head { log, checkpoint, identity }])))
+        give(Input::Frame(Frame::Heads(vec![Head { log, checkpoint, identity, pushed_from: 0 }])))
     };
     offer(&mut give, 300);
     let stored = super::world::StoredLog::of(&theirs);
@@ -202,7 +206,12 @@ fn a_stolen_retired_key_freezes_nobody() {
     let mut forged = Author::of(1, 20);
     forged.grow_saying(50, "forged");
     let (mut exchange, _) = Node::holding([&author]).open();
-    let head = Head { log: author.log, checkpoint: forged.note_at(50), identity: Arc::from([]) };
+    let head = Head {
+        log: author.log,
+        checkpoint: forged.note_at(50),
+        identity: Arc::from([]),
+        pushed_from: 0,
+    };
     let outputs = exchange.handle(Input::Frame(Frame::Heads(vec![head])));
     let (log, size) = (author.log, 50);
     assert_eq!(outputs, [Output::CheckRoot { log, size, tree_size: 100 }]);

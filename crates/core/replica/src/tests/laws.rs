@@ -37,7 +37,8 @@ fn flip_head(head: &mut Head, n: usize) {
     match n % 4 {
         0 | 1 => flip_shared(&mut head.checkpoint, n / 4),
         2 => flip_shared(&mut head.identity, n / 4),
-        _ => head.log.era ^= 1 << (n / 4 % 32),
+        _ if n % 8 == 3 => head.pushed_from ^= 1 << (n / 8 % 64),
+        _ => head.log.era ^= 1 << (n / 8 % 32),
     }
 }
 
@@ -112,6 +113,9 @@ proptest! {
             Node::holding([&authors[1], &part(3)]),
             Node::holding([&authors[2], &part(1)]),
         ]);
+        for (node, author) in world.nodes.iter_mut().zip(&authors) {
+            node.own = Some(author.log);
+        }
         for (one, other) in [(0, 1), (1, 2), (2, 0)] {
             world.link(one, other);
         }

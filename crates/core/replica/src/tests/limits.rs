@@ -21,7 +21,7 @@ fn unknown_head(n: u32) -> Head {
     let mut id = [0; 32];
     id[..4].copy_from_slice(&n.to_be_bytes());
     let log = LogName { community: CommunityId::from_bytes(id), era: 0 };
-    Head { log, checkpoint: Arc::from([]), identity: Arc::from([]) }
+    Head { log, checkpoint: Arc::from([]), identity: Arc::from([]), pushed_from: 0 }
 }
 
 fn close_reason(outputs: &[Output]) -> Option<&'static str> {
@@ -69,7 +69,12 @@ fn endless_refusals_close_the_stream() {
 #[test]
 fn a_list_of_256_heads_is_read_and_one_of_257_closes_the_stream() {
     let author = Author::of(1, 10);
-    let head = Head { log: author.log, checkpoint: author.note_at(10), identity: author.bundle() };
+    let head = Head {
+        log: author.log,
+        checkpoint: author.note_at(10),
+        identity: author.bundle(),
+        pushed_from: 0,
+    };
     let (mut exchange, _) = Node::default().open();
     let outputs = exchange.handle(Input::Frame(Frame::Heads(vec![head.clone(); MAX_HEADS])));
     assert_eq!(close_reason(&outputs), None);

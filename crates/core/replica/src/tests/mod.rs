@@ -7,6 +7,7 @@ mod evidence;
 mod forks;
 mod laws;
 mod limits;
+mod push;
 mod refusals;
 mod throttling;
 mod world;

@@ -26,7 +26,12 @@ fn answer(outputs: &[Output]) -> (Vec<&str>, bool) {
 }
 
 fn head(author: &Author, size: u64) -> Head {
-    Head { log: author.log, checkpoint: author.note_at(size), identity: author.bundle() }
+    Head {
+        log: author.log,
+        checkpoint: author.note_at(size),
+        identity: author.bundle(),
+        pushed_from: 0,
+    }
 }
 
 fn offer(exchange: &mut Exchange, head: Head) -> Vec<Output> {
@@ -227,7 +232,7 @@ fn refuses_heads_of_an_unknown_key_another_network_or_another_log() {
         answer(&outputs).0.join(" ")
     };
     let stranger = Author::of(2, 10);
-    let of = |checkpoint, identity| Head { log: author.log, checkpoint, identity };
+    let of = |checkpoint, identity| Head { log: author.log, checkpoint, identity, pushed_from: 0 };
     let none: Arc<[u8]> = Arc::from([]);
     assert_eq!(refused(of(author.note_at(10), none)), "replication.identity_missing");
     let other_identity = of(author.note_at(10), stranger.bundle());

@@ -120,6 +120,8 @@ pub(crate) struct Node {
     pub(crate) logs: BTreeMap<LogName, StoredLog>,
     /// `None`: everybody.
     pub(crate) admitted: Option<BTreeSet<CommunityId>>,
+    /// The log that it writes.
+    pub(crate) own: Option<LogName>,
     pub(crate) evidence: Vec<ForkEvidence>,
 }
 
@@ -136,7 +138,7 @@ impl Node {
         };
         let held = self.logs.iter().map(|(log, it)| it.held(*log));
         Exchange::new(
-            ExchangeConfig { network: network(), admitted, own: None, quorum: None },
+            ExchangeConfig { network: network(), admitted, own: self.own, quorum: None },
             held,
         )
     }
@@ -208,6 +210,7 @@ pub(crate) struct End {
     pub(crate) acked: BTreeMap<LogName, (u64, Vec<String>)>,
     pub(crate) closed: Option<&'static str>,
     pub(crate) n_batches_sent: usize,
+    pub(crate) n_wants_sent: usize,
     pub(crate) heads_sent: Vec<LogName>,
 }
 
@@ -312,6 +315,7 @@ impl World {
             self.ends[at].heads_sent.extend(logs);
         }
         self.ends[at].n_batches_sent += usize::from(matches!(frame, Frame::Batch(_)));
+        self.ends[at].n_wants_sent += usize::from(matches!(frame, Frame::Want(_)));
         self.ends[at ^ 1].frames.push_back(frame);
     }
 
@@ -403,6 +407,7 @@ impl End {
             acked: BTreeMap::new(),
             closed: None,
             n_batches_sent: 0,
+            n_wants_sent: 0,
             heads_sent: Vec::new(),
         }
     }

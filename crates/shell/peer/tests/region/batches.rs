@@ -26,6 +26,7 @@ async fn offered(region: &Region, node: &Peer) -> Stream {
         era: 0,
         checkpoint: row.checkpoint.unwrap().1,
         identity: row.identity.unwrap().to_vec(),
+        pushed_from: 0,
     };
     stream.send(Step::Heads(Heads { heads: vec![head] })).await;
     while !matches!(stream.next().await.unwrap(), Step::Want(_)) {}
