@@ -59,6 +59,7 @@ impl Pusher<'_> {
             era: 0,
             checkpoint: checkpoint.clone(),
             identity: if is_first { self.author.bundle.clone() } else { Vec::new() },
+            pushed_from: 0,
         };
         Ok(self.out.send(frame(Step::Heads(v1::Heads { heads: vec![head] }))).await?)
     }
