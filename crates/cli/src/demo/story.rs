@@ -36,9 +36,9 @@ const N_PEOPLE: usize = 40;
 const FIRST_PLEDGE: usize = 40;
 const PLEDGE_STEP: usize = 10;
 /// The shortest time for which the poll is open.
-const SHORTEST_POLL: Duration = Duration::from_secs(4);
+const SHORTEST_POLL: Duration = Duration::from_secs(5);
 /// The shortest time that one community has for its vote.
-const SHORTEST_TURN: Duration = Duration::from_millis(800);
+const SHORTEST_TURN: Duration = Duration::from_millis(1_500);
 /// How long a state of the register is waited for: every step here takes well under a second on a quiet machine.
 const SEEN_WITHIN: Duration = Duration::from_secs(120);
 /// How often the register is looked at meanwhile.
@@ -248,11 +248,12 @@ impl<'a> Story<'a> {
         Ok(view.is_none_or(|it| matches!(text(&it, "state").as_str(), "announced" | "open")))
     }
 
-    /// Opens the poll for about twice as long as enrolling took, as casting is about as much work.
+    /// Opens the poll for three times as long as enrolling took, as casting is about as much work and the machine may do
+    /// more by then.
     async fn open_poll(&mut self, enrolling: Duration) -> Result<()> {
         self.teller.say("Opening a poll across all communities …")?;
         let n = u32::try_from(self.n_communities()).unwrap_or(u32::MAX);
-        let open_for = SHORTEST_POLL.max(enrolling * 2).max(SHORTEST_TURN * n).as_secs();
+        let open_for = SHORTEST_POLL.max(enrolling * 3).max(SHORTEST_TURN * n).as_secs();
         let line = args![
             "poll",
             "open",

@@ -118,11 +118,11 @@ impl Drill<'_> {
         Ok((size, link.cloned().context("The coordinator is seated.")?))
     }
 
-    /// Waits until a coordinator has acknowledged everything; how much that is.
+    /// Waits until a coordinator has acknowledged everything, and the node keeps what it signed; how much that is.
     async fn until_acknowledged(&self, coordinator: &Seat) -> Result<u64> {
         look::until("for a coordinator to acknowledge", async || {
             let (size, link) = self.link(coordinator).await?;
-            Ok((size == number(&link, "acked_size")).then_some(size))
+            Ok((size == number(&link, "cosigned_size")).then_some(size))
         })
         .await
     }
