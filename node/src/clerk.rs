@@ -27,7 +27,7 @@ use std::sync::{
 };
 
 use ballotbox::BallotBox;
-use peer::Peer;
+use peer::{DataFolder, Peer};
 use proto::clerk::clerk_service_server::ClerkServiceServer;
 use tonic::service::Routes;
 
@@ -43,18 +43,19 @@ pub const MAX_CLERK_MESSAGE_BYTES: usize = 8 * 1024 * 1024;
 pub struct Clerk {
     peer: Peer,
     duties: Duties,
+    folder: DataFolder,
     n_members: Arc<AtomicU64>,
 }
 
 impl Clerk {
-    /// A clerk for this peer and its ballot box.
+    /// A clerk for this peer, its ballot box and the data folder of both.
     ///
     /// # Errors
     ///
     /// [`Refusal`] if the ballot box cannot be read.
-    pub async fn new(peer: Peer, duties: Duties) -> Result<Self, Refusal> {
+    pub async fn new(peer: Peer, duties: Duties, folder: DataFolder) -> Result<Self, Refusal> {
         let n_members = Arc::new(AtomicU64::new(member::count(duties.ballots()).await?));
-        Ok(Self { peer, duties, n_members })
+        Ok(Self { peer, duties, folder, n_members })
     }
 
     fn ballots(&self) -> &BallotBox {

@@ -1,8 +1,10 @@
 //! The command line: `folkmoot-node run` is the node; every other command asks it over its socket.
 
 mod acks;
+mod backup;
 mod case_list;
 mod covenant;
+mod doctor;
 mod erase;
 mod failure;
 mod given;
@@ -77,6 +79,8 @@ enum Command {
     /// Say how the node is.
     #[command(after_help = "Example:\n  folkmoot-node status --dir harbour --json")]
     Status,
+    /// Say what is wrong with the node, and what to do about it; works on a stopped one, too.
+    Doctor(doctor::Doctor),
     /// Propose, sign and read covenants.
     #[command(subcommand)]
     Covenant(covenant::Covenant),
@@ -119,6 +123,8 @@ enum Command {
     Recover(recover::Recover),
     /// Fetch this community's own log back from whoever holds it: after the file was lost, or came from an old backup.
     Restore(restore::Restore),
+    /// Copy everything that the node has into a new folder, while it runs or not.
+    Backup(backup::Backup),
     /// Print the recovery sheet.
     Sheet(sheet::SheetArgs),
     /// Print a script that completes commands in a shell.
@@ -160,6 +166,8 @@ fn run(cli: Cli) -> Result<Option<Said>, CommandError> {
         | Command::Officers(_)
         | Command::Recover(_)
         | Command::Restore(_)
+        | Command::Backup(_)
+        | Command::Doctor(_)
         | Command::Sheet(_)) => {
             let runtime = runtime(tokio::runtime::Builder::new_current_thread())?;
             runtime.block_on(Box::pin(on_folder(cli.dir, stopped))).map(Some)
@@ -230,6 +238,8 @@ async fn ask(dir: PathBuf, command: Command) -> Result<Said, CommandError> {
         | Command::Officer(_)
         | Command::Recover(_)
         | Command::Restore(_)
+        | Command::Backup(_)
+        | Command::Doctor(_)
         | Command::Sheet(_)
         | Command::Completion { .. } => Err(CommandError::usage("This command asks no node.")),
     }
@@ -242,6 +252,8 @@ async fn on_folder(dir: PathBuf, command: Command) -> Result<Said, CommandError>
         Command::Officers(it) => keys::run_officers(&dir, it).await,
         Command::Recover(it) => recover::run(&dir, it).await,
         Command::Restore(it) => restore::run(&dir, it).await,
+        Command::Backup(it) => backup::run(&dir, it).await,
+        Command::Doctor(it) => doctor::run(&dir, it).await,
         Command::Sheet(it) => sheet::run(&dir, it).await,
         Command::Init(_)
         | Command::Run(_)

@@ -9,8 +9,10 @@
 //!
 //! Not here: the rules (`civic`), replication and public pages (`peer`), anything of a coordinator.
 
+pub mod backup;
 pub mod clerk;
 pub mod command;
+mod doctor;
 mod look;
 pub mod polls;
 pub mod sheet;

@@ -27,7 +27,8 @@ impl ClerkService for Clerk {
         _request: Request<wire::GetStatusRequest>,
     ) -> Result<Response<wire::GetStatusResponse>, Status> {
         let n_members = self.n_members.load(Ordering::Relaxed);
-        let status_json = status::status(&self.peer, n_members).await?.to_string();
+        let status = status::status(&self.peer, &self.folder, n_members).await?;
+        let status_json = status.to_string();
         Ok(Response::new(wire::GetStatusResponse { status_json }))
     }
 

@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use peer::Peer;
+use peer::{DataFolder, Peer};
 use serde_json::{Value, json};
 
 use super::refusal::Refusal;
-use crate::look;
+use crate::{doctor::facts::Facts, look};
 
-/// Community, log, links, people, register, clock and version.
-pub(super) async fn status(peer: &Peer, n_members: u64) -> Result<Value, Refusal> {
+/// Community, log, links, people, register, clock, the last backup, version, and what `doctor` judges.
+pub(super) async fn status(
+    peer: &Peer,
+    folder: &DataFolder,
+    n_members: u64,
+) -> Result<Value, Refusal> {
     let own = peer.own_log();
     let row = peer.store().log(own).await?;
     let root = row.as_ref().map(|it| it.frontier.root().to_string());
@@ -47,6 +51,9 @@ pub(super) async fn status(peer: &Peer, n_members: u64) -> Result<Value, Refusal
         "roll": roll,
         "register": register(peer).await?,
         "clock_skew_millis": skew,
+        // A note that cannot be read is told by `doctor`.
+        "last_backup": folder.last_backup().ok().flatten(),
+        "examined": Facts::of_running(peer).await?,
         "version": env!("CARGO_PKG_VERSION"),
     }))
 }

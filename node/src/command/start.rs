@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The prefix of the environment variables of a node's configuration.
-const ENV_PREFIX: &str = "FOLKMOOT_NODE";
+pub(super) const ENV_PREFIX: &str = "FOLKMOOT_NODE";
 
 #[derive(Debug, Args)]
 #[command(
@@ -75,7 +75,7 @@ pub(super) struct Run {
 }
 
 impl Settings {
-    fn load(self) -> Result<Config, CommandError> {
+    pub(super) fn load(self) -> Result<Config, CommandError> {
         let Self { charter, config, listen, plain, log_format, log } = self;
         let options = Options { charter, config, listen, plain, log_format, log };
         Ok(options.load(ENV_PREFIX)?)
@@ -84,9 +84,13 @@ impl Settings {
 
 /// Reads configuration and charter, and starts nothing.
 pub(super) fn check_config(dir: &Path, settings: Settings) -> Result<Said, CommandError> {
-    let config = settings.load()?;
+    check(dir, &settings.load()?)
+}
+
+/// Whether the node could run with this configuration.
+pub(super) fn check(dir: &Path, config: &Config) -> Result<Said, CommandError> {
     let folder = DataFolder::at(dir);
-    let charter = read_charter(&folder, &config).map_err(not_run)?;
+    let charter = read_charter(&folder, config).map_err(not_run)?;
     let community = check_seat(&folder, &charter, Role::Node).map_err(not_run)?;
     runtime::telemetry::check_filter(&config.log.filter).map_err(not_run)?;
     config.mesh.region_key().map_err(not_run)?;
@@ -116,7 +120,7 @@ pub(super) async fn run(dir: PathBuf, run: Run) -> Result<(), CommandError> {
     let grace = Duration::from_secs(config.grace_secs / 2);
     let mut host = Host::open(DataFolder::at(&dir), config, Role::Node).await.map_err(not_run)?;
     let duties = Duties::new(host.peer.clone(), open_box(host.folder()).await?);
-    let clerk = Clerk::new(host.peer.clone(), duties.clone())
+    let clerk = Clerk::new(host.peer.clone(), duties.clone(), host.folder().clone())
         .await
         .map_err(|error| CommandError::failed(error.reason(), error.detail()))?;
     let (socket, listener) = ClerkSocket::bind(host.folder()).map_err(|error| {

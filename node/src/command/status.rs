@@ -55,6 +55,7 @@ fn sentences(status: &Value) -> String {
             text_of(look::at(status, "/forked/evidence/log")),
         );
     }
+    text.push_str(&backup_line(look::at(status, "/last_backup/made_at")));
     for link in look::at(status, "/coordinators").as_array().into_iter().flatten() {
         let state =
             if look::at(link, "/connected") == true { "connected" } else { "not connected" };
@@ -96,6 +97,14 @@ fn sentences(status: &Value) -> String {
         }
     }
     text
+}
+
+/// When the folder was last copied.
+fn backup_line(made_at: &Value) -> String {
+    if made_at.is_null() {
+        return "No backup is known; make one with `folkmoot-node backup`.\n".to_owned();
+    }
+    format!("Last backup: {}.\n", instant(made_at))
 }
 
 /// How a coordinator treats our log, and what it owes us: nothing where all is well.
@@ -154,6 +163,13 @@ mod tests {
             "{silent}"
         );
         assert!(!told(json!({})).contains("silent"));
+    }
+
+    #[test]
+    fn tells_when_the_last_backup_was_made_or_that_there_was_none() {
+        let made = json!({ "last_backup": { "made_at": 1_800_000_000_000_u64, "records": 3 } });
+        assert!(sentences(&made).contains("Last backup: 2027-01-15"));
+        assert!(sentences(&json!({ "last_backup": null })).contains("No backup is known"));
     }
 
     #[test]

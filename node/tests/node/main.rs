@@ -7,7 +7,9 @@
     reason = "a test: a panic is the failure report"
 )]
 
+mod backups;
 mod cases;
+mod doctors;
 mod founding;
 mod import;
 mod keys;

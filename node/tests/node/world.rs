@@ -115,6 +115,22 @@ impl Node {
         self.ask(&["roll", "publish"]);
     }
 
+    /// The community, once the node has ended.
+    pub(crate) fn ended(mut self) -> Community {
+        self.child.wait().unwrap();
+        let dir = self.community.dir.clone();
+        let folder = std::mem::replace(&mut self.community.folder, tempfile::tempdir().unwrap());
+        let (charter, id) = (self.community.charter.clone(), self.community.id.clone());
+        Community { folder, dir, charter, id }
+    }
+
+    /// Sends SIGTERM, and answers with the community once the node has stopped.
+    pub(crate) fn stopped(self) -> Community {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.ended()
+    }
+
     /// Sends SIGTERM, and answers the exit code and what the node logged.
     pub(crate) fn terminate(mut self) -> (Option<i32>, String) {
         let pid = self.child.id().to_string();

@@ -29,6 +29,8 @@ const N_READERS: u32 = 4;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Read and write for the node's own user, nothing for anybody else.
 const OWNER_ONLY: u32 = 0o600;
+/// The steps by which a file came to this version's form.
+pub(crate) static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 
 /// What a ballot box is opened with.
 #[derive(Debug)]
@@ -119,7 +121,7 @@ impl BoxFile {
             .connect_with(options.clone())
             .await
             .attempt("open its file")?;
-        sqlx::migrate!("./migrations")
+        MIGRATIONS
             .run(&write)
             .await
             .map_err(|source| BoxError::Migration { source: Arc::new(source) })?;
@@ -214,7 +216,7 @@ fn connect_options(path: &Path) -> SqliteConnectOptions {
 
 /// Makes the file if it is missing, and takes it away from everybody but its owner. SQLite gives its companions
 /// (`-wal`, `-shm`) the permissions of the file itself.
-fn make_private(path: &Path) -> std::io::Result<()> {
+pub(crate) fn make_private(path: &Path) -> std::io::Result<()> {
     let file =
         OpenOptions::new().read(true).append(true).create(true).mode(OWNER_ONLY).open(path)?;
     file.set_permissions(Permissions::from_mode(OWNER_ONLY))

@@ -22,6 +22,7 @@
 mod ballot;
 mod cast;
 mod choice;
+mod copy;
 mod count;
 mod entropy;
 mod error;

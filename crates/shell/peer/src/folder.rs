@@ -11,8 +11,10 @@
 //! begun          that record 0 of the log was written once; empty
 //! clerk.sock     the clerk's socket of a node; 0600
 //! region         the certificate by which the community joined its region; public
+//! backup.toml    when the folder was last copied by `backup`; public
 //! ```
 
+mod backup;
 mod error;
 mod keys;
 
@@ -34,6 +36,7 @@ use record::{
 use runtime::files::{self, DirLock};
 use zeroize::Zeroizing;
 
+pub use backup::BackupNote;
 pub use error::FolderError;
 use keys::read_private;
 pub use keys::{KeySeeds, Renewed, read_officer_key, write_officer_key};

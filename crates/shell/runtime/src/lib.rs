@@ -12,6 +12,7 @@
 pub mod address;
 pub mod clock;
 pub mod config;
+pub mod disk;
 pub mod exit;
 pub mod files;
 pub mod health;

@@ -66,9 +66,12 @@ pub(crate) fn create_private(path: &Path) -> Result<(), StoreError> {
     made.map(drop).map_err(|error| StoreError::storage("making the log file")(error.into()))
 }
 
+/// The steps by which a file came to this release's form.
+pub(crate) static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
+
 /// Brings the file to this release's form.
 pub(crate) async fn migrate(db: &mut SqliteConnection) -> Result<(), StoreError> {
-    let migrated = sqlx::migrate!("./migrations").run(db).await;
+    let migrated = MIGRATIONS.run(db).await;
     migrated.map_err(|error| StoreError::storage("bringing the log file up to date")(error.into()))
 }
 

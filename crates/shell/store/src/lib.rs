@@ -15,7 +15,9 @@
 mod accept;
 mod acks;
 mod append;
+mod claims;
 mod connection;
+mod copy;
 mod cosigned;
 mod duties;
 mod eras;
@@ -56,6 +58,8 @@ use crate::connection::WriteFile;
 pub use accept::{Accepted, Incoming};
 pub use acks::StoredAck;
 pub use append::{Appended, Draft, Guard, Reference};
+pub use claims::{Agreement, Claim};
+pub use copy::{copy, form, n_records};
 pub use eras::peek;
 pub use erasures::Erasure;
 pub use error::StoreError;

@@ -162,7 +162,10 @@ async fn end_within(
     Ok(end.min(start.saturating_add(fitting.unsigned_abs().max(1))))
 }
 
-async fn known_log(db: &mut SqliteConnection, log: LogName) -> Result<LogRow, StoreError> {
+pub(crate) async fn known_log(
+    db: &mut SqliteConnection,
+    log: LogName,
+) -> Result<LogRow, StoreError> {
     logs::find_log(db, log)
         .await?
         .ok_or_else(|| StoreError::NotFound { what: format!("log of {}", log.community) })

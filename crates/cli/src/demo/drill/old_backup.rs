@@ -1,8 +1,8 @@
 //! A node is restored from an old backup and writes at once; then its log file is lost and comes back from the others.
 //!
 //! ```text
-//! backup ─▶ load ─▶ kill -9, backup put back ─▶ it writes at once ─▶ one log, nothing lost
-//!        ─▶ kill -9, log.sqlite deleted ─▶ refuses to begin anew ─▶ restore ─▶ it goes on
+//! load, and backup under it ─▶ kill -9, backup put back ─▶ it writes at once ─▶ one log, nothing lost
+//!    ─▶ kill -9, log.sqlite deleted ─▶ refuses to begin anew ─▶ restore ─▶ it goes on
 //! ```
 
 use anyhow::{Context as _, Result};
@@ -39,20 +39,20 @@ pub(super) async fn run(ground: &Ground<'_>) -> Result<Measured> {
     let drill = Drill { ground, others, unlucky, subscriber };
     drill.until_everywhere(&first).await?;
 
-    let backup = drill.back_up().await?;
-    ground.start(unlucky).await?;
     let load = Load::new(ground, &nodes);
     let accident = async {
+        load.until_more(1).await?;
+        let backup = drill.back_up().await?;
         load.until_more(N_AFTER_BACKUP).await?;
         load.stop();
-        anyhow::Ok(())
+        anyhow::Ok(backup)
     };
-    tokio::try_join!(load.run(), accident)?;
+    let ((), backup) = tokio::try_join!(load.run(), accident)?;
     let written = load.written();
     let last = written.iter().rfind(|it| it.community == unlucky.id);
     drill.until_everywhere(last.context("It wrote.")?).await?;
     ground.say(&format!(
-        "Three communities and a coordinator. One was backed up and then wrote on: {} records are later than its backup.",
+        "Three communities and a coordinator. One was backed up while it wrote, and wrote on: {} records, most of them later than its backup.",
         written.iter().filter(|it| it.community == unlucky.id).count()
     ))?;
     let before = drill.register().await?;
@@ -93,11 +93,10 @@ impl Drill<'_> {
         Ok(size)
     }
 
-    /// A copy of the folder as it is now, made while nothing runs on it.
+    /// A backup of the node, made while it runs and writes.
     async fn back_up(&self) -> Result<Seat> {
-        self.ground.kill(self.unlucky).await?;
         let backup = self.ground.elsewhere(self.unlucky, "backup")?;
-        copy_folder(&self.unlucky.dir, &backup.dir)?;
+        self.ground.command(self.unlucky, &args!["backup", "--out", &backup.dir]).await?;
         Ok(backup)
     }
 

@@ -8,6 +8,7 @@
 
 mod casting;
 mod closing;
+mod copying;
 mod people;
 mod privacy;
 mod receipts;

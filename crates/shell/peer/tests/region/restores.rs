@@ -86,6 +86,42 @@ async fn backups_of_any_age_that_write_at_once_never_fork_and_lose_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_copy_made_while_its_node_writes_settles_behind_what_was_written_since() {
+    let region = region(1).await;
+    let first = region.linked(0).await;
+    append(&first, b"before").await;
+    let log = first.own_log();
+    let load = tokio::spawn({
+        let first = first.clone();
+        async move {
+            for n in 0..200_u16 {
+                append(&first, format!("{n}, while it is copied").as_bytes()).await;
+            }
+        }
+    });
+    let copy = found(NETWORK, "In the place of the first");
+    for name in ["genesis", "keys.toml", "begun"] {
+        let from = region.founders[0].folder.path().join(name);
+        std::fs::copy(from, copy.folder.path().join(name)).unwrap();
+    }
+    store::copy(&region.founders[0].folder.log_file(), &copy.folder.log_file()).await.unwrap();
+    load.await.unwrap();
+    until_cosigned(&first).await;
+    first.end_streams();
+    first.store().close().await.unwrap();
+
+    let restored = copy.open(&region.charter, Role::Node).await;
+    assert!(size(&restored, log).await <= 202);
+    write(&restored, "on the copy").await;
+    link(&restored, &region.charter.coordinators[0]);
+    until_held(&region.coordinator, log, 203).await;
+    until(&restored, async || restored.store().is_settled()).await;
+    let texts = texts(&region.coordinator, log).await;
+    assert_eq!((texts.len(), texts.values().max()), (202, Some(&1)), "everything once");
+    assert_eq!(region.coordinator.store().forks().await.unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_node_alone_writes_and_publishes_once_it_meets_somebody() {
     let region = region(2).await;
     let first = region.linked(0).await;

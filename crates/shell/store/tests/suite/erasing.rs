@@ -36,7 +36,7 @@ fn erase_of(index: u64, record: RecordId) -> Draft {
 }
 
 /// Whether the secret is in any file of this folder.
-fn is_found(place: &Place) -> bool {
+pub(crate) fn is_found(place: &Place) -> bool {
     let files = std::fs::read_dir(place.folder.path()).unwrap();
     let bytes: Vec<u8> = files.flat_map(|it| std::fs::read(it.unwrap().path()).unwrap()).collect();
     bytes.windows(SECRET.len()).any(|it| it == SECRET.as_bytes())

@@ -10,6 +10,8 @@
 mod accepting;
 mod appending;
 mod author;
+mod claims;
+mod copying;
 mod durability;
 mod eras;
 mod erasing;
