@@ -15,6 +15,7 @@ use crate::{
     gate::Gate,
     limits::{Limits, MAX_DOORBELL_BYTES, RelayLimits},
     members::Members,
+    table::Table,
 };
 
 /// The protocol of streams between nodes.
@@ -34,7 +35,7 @@ pub(crate) struct Behaviour {
     limits: connection_limits::Behaviour,
     pub(crate) identify: identify::Behaviour,
     ping: ping::Behaviour,
-    pub(crate) kad: kad::Behaviour<kad::store::MemoryStore>,
+    pub(crate) table: Table,
     pub(crate) gossip:
         gossipsub::Behaviour<gossipsub::IdentityTransform, gossipsub::WhitelistSubscriptionFilter>,
     pub(crate) streams: libp2p_stream::Behaviour,
@@ -76,7 +77,7 @@ impl Behaviour {
             limits: connection_limits::Behaviour::new(connection_limits_of(&config.limits)),
             identify: identify::Behaviour::new(identify_config(pair, config)),
             ping: ping::Behaviour::default(),
-            kad: kademlia(me, config)?,
+            table: Table::new(kademlia(me, config)?),
             gossip: gossip(config)?,
             streams: libp2p_stream::Behaviour::new(),
             circuits,
@@ -126,6 +127,7 @@ fn kademlia(
         .set_replication_interval(None)
         .set_publication_interval(None)
         .set_provider_publication_interval(None)
+        .set_periodic_bootstrap_interval(None)
         .set_query_timeout(Duration::from_secs(20));
     let nothing = kad::store::MemoryStoreConfig {
         max_records: 0,

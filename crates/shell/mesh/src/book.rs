@@ -16,6 +16,8 @@ use crate::{
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// The longest wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
+/// The wait after a connection ended because nobody had a use for it.
+const REST: Duration = Duration::from_secs(300);
 
 /// Addresses by key, newest first; of the keys that came last a bounded number.
 #[derive(Debug, Default)]
@@ -93,6 +95,13 @@ impl Places {
         due
     }
 
+    /// Leaves this key in peace for a while.
+    pub(crate) fn rest(&mut self, peer: &PeerId, now: Instant) {
+        for place in self.places.iter_mut().filter(|it| it.peer.as_ref() == Some(peer)) {
+            place.next = now + REST;
+        }
+    }
+
     /// Notes who answered at an address that was dialled.
     pub(crate) fn note_answer(&mut self, dialled: &Address, peer: PeerId) {
         for place in self.places.iter_mut().filter(|it| it.address == *dialled) {
@@ -139,5 +148,8 @@ mod tests {
             1,
             "who is gone is looked for at once"
         );
+        places.rest(&peer(1), later);
+        assert!(places.due(later + REST / 2, |_| false).is_empty());
+        assert_eq!(places.due(later + REST, |_| false).len(), 1);
     }
 }

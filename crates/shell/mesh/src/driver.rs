@@ -5,7 +5,7 @@ mod finding;
 mod streams;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::{Duration, Instant},
 };
 
@@ -14,7 +14,6 @@ use libp2p::{
     Multiaddr, PeerId, Swarm,
     core::transport::ListenerId,
     gossipsub::MessageAcceptance,
-    kad,
     swarm::{ConnectionId, SwarmEvent},
 };
 use tokio::sync::mpsc;
@@ -68,8 +67,6 @@ pub(crate) struct Driver {
     dialling: BTreeMap<ConnectionId, Address>,
     /// Connected keys that are not admitted, and since when.
     strangers: BTreeMap<PeerId, Instant>,
-    /// Keys asked for that nobody knew where to find, by the question put to others.
-    sought: HashMap<kad::QueryId, PeerId>,
     /// Keys that were to be connected.
     wanted: BTreeSet<PeerId>,
     /// Connected relays, and how they are reached.
@@ -102,7 +99,6 @@ impl Driver {
             looked_up: mpsc::channel(32),
             dialling: BTreeMap::new(),
             strangers: BTreeMap::new(),
-            sought: HashMap::new(),
             wanted: BTreeSet::new(),
             relays: BTreeMap::new(),
             circuits: Vec::new(),
@@ -196,15 +192,16 @@ impl Driver {
         let behaviour = self.swarm.behaviour_mut();
         behaviour.gate.forget_stranger(&peer);
         behaviour.gossip.remove_blacklisted_peer(&peer);
-        for address in self.book.of(&peer) {
-            self.swarm.behaviour_mut().kad.add_address(&peer, address);
+        let known = self.book.of(&peer);
+        if !known.is_empty() {
+            self.tell_table(peer, &known);
         }
     }
 
     fn expel(&mut self, key: NodeKey) {
         let Some(peer) = key.peer_id() else { return };
         if self.members.expel(&peer) {
-            self.swarm.behaviour_mut().kad.remove_peer(&peer);
+            self.swarm.behaviour_mut().table.remove(&peer);
             self.doorbells.forget(&peer);
             // Whoever is not connected needs no parting.
             let _ = self.swarm.disconnect_peer_id(peer);

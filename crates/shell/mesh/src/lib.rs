@@ -32,6 +32,7 @@ mod limits;
 mod members;
 mod seam;
 mod swarm;
+mod table;
 mod wire;
 
 pub use address::{Address, AddressError};

@@ -37,6 +37,7 @@ pub mod stream;
 
 mod cosignatures;
 mod evidence;
+mod heads;
 mod peer;
 mod standings;
 mod witness;

@@ -23,14 +23,20 @@ use std::{
 };
 
 use mesh::{Address, Event, Mesh, NodeKey, Rung};
-use record::CommunityId;
+use record::{CommunityId, LogName};
 use replica::HeldLog;
+use store::StoreError;
 use tokio::{
     sync::{broadcast, mpsc},
     time::Instant,
 };
 
-use self::{doorbell::doorbell, hints::Hints, link::Purpose, streams::Streams};
+use self::{
+    doorbell::doorbell,
+    hints::Hints,
+    link::{Met, Purpose},
+    streams::Streams,
+};
 use crate::peer::{Peer, PeerError};
 
 /// How soon it is looked again while something is under way.
@@ -43,6 +49,14 @@ const COURTESY: Duration = Duration::from_secs(1);
 const DOWN_TIME: Duration = Duration::from_secs(15);
 /// Doorbells of one log are at least this far apart.
 const RING_PAUSE: Duration = Duration::from_millis(250);
+/// Communities with an open stream from which on a neighbour whose key is not known is waited for.
+const ENOUGH: usize = 2;
+/// Where nobody was learned of for this long, whose key is not known counts as down.
+const SETTLING: Duration = Duration::from_secs(2);
+/// The longest that is waited for that.
+const LONGEST_SETTLING: Duration = Duration::from_secs(15);
+/// Records keep coming if the last one came this short a while ago.
+const FLOW: Duration = Duration::from_secs(1);
 /// Introductions that wait to be heard of.
 const WAITING_MEETINGS: usize = 64;
 
@@ -50,7 +64,7 @@ const WAITING_MEETINGS: usize = 64;
 ///
 /// # Errors
 ///
-/// [`PeerError`] if the disk cannot be read.
+/// [`PeerError`] if the disk cannot be read at the start, or a log is damaged.
 pub async fn keep_neighbours(
     peer: Peer,
     mesh: Mesh,
@@ -62,30 +76,36 @@ pub async fn keep_neighbours(
     let mut region = peer.store().region();
     region.mark_unchanged();
     let mut neighbours = Neighbours::new(peer, mesh, met);
-    neighbours.learn_keys().await?;
-    neighbours.learn_addresses().await?;
+    neighbours.learn().await?;
     loop {
-        neighbours.keep_streams().await;
-        let pause = if neighbours.is_busy() { SHORT_PAUSE } else { LONG_PAUSE };
-        tokio::select! {
+        let is_busy = neighbours.keep_streams().await;
+        let pause = if is_busy { SHORT_PAUSE } else { LONG_PAUSE };
+        let done = tokio::select! {
             event = events.recv() => match event {
-                Some(event) => neighbours.on_event(event).await?,
+                Some(event) => neighbours.on_event(event).await,
                 None => return Ok(()),
             },
-            Some((key, community)) = meetings.recv() => neighbours.meet(key, community).await,
-            Some(ended) = neighbours.streams.ended() => neighbours.on_ended(ended),
+            Some(met) = meetings.recv() => {
+                neighbours.on_met(met).await;
+                Ok(())
+            }
+            Some(ended) = neighbours.streams.ended() => {
+                neighbours.on_ended(ended);
+                Ok(())
+            }
             growth = grown.recv() => match growth {
-                Ok(logs) => neighbours.on_growth(&logs).await,
-                Err(broadcast::error::RecvError::Lagged(_)) => neighbours.learn_keys().await?,
+                Ok(logs) => {
+                    neighbours.on_growth(&logs).await;
+                    Ok(())
+                }
+                Err(broadcast::error::RecvError::Lagged(_)) => neighbours.learn().await,
                 Err(broadcast::error::RecvError::Closed) => return Ok(()),
             },
             // Who is admitted may have changed, and so may the addresses that are known.
-            Ok(()) = region.changed() => {
-                neighbours.learn_keys().await?;
-                neighbours.learn_addresses().await?;
-            }
-            () = tokio::time::sleep(pause) => neighbours.on_pause().await?,
-        }
+            Ok(()) = region.changed() => neighbours.learn().await,
+            () = tokio::time::sleep(pause) => neighbours.on_pause().await,
+        };
+        neighbours.bear(done)?;
     }
 }
 
@@ -101,15 +121,23 @@ struct Neighbours {
     down: BTreeMap<CommunityId, Instant>,
     /// Members that are being connected.
     sought: BTreeSet<NodeKey>,
+    /// When the first and the last of those were learned of who came close upon each other.
+    learned_at: Option<(Instant, Instant)>,
+    /// Whether what was told could not be looked at, as the disk failed.
+    has_missed: bool,
+    /// When a log of others grew here last.
+    grown_at: Option<Instant>,
     streams: Streams,
     hints: Hints,
     /// Our newest doorbell of each log that has not been rung.
-    to_ring: BTreeMap<record::LogName, Vec<u8>>,
+    to_ring: BTreeMap<LogName, Vec<u8>>,
+    /// The size at which each log of ours was rung last.
+    rung: BTreeMap<LogName, u64>,
     rung_at: Option<Instant>,
 }
 
 impl Neighbours {
-    fn new(peer: Peer, mesh: Mesh, met: mpsc::Sender<(NodeKey, CommunityId)>) -> Self {
+    fn new(peer: Peer, mesh: Mesh, met: mpsc::Sender<Met>) -> Self {
         let own_key = NodeKey(peer.keys().transport.public().0);
         Self {
             streams: Streams::new(peer.clone(), mesh.clone(), met),
@@ -120,22 +148,34 @@ impl Neighbours {
             keys: BTreeMap::new(),
             down: BTreeMap::new(),
             sought: BTreeSet::new(),
+            learned_at: None,
+            has_missed: false,
+            grown_at: None,
             hints: Hints::default(),
             to_ring: BTreeMap::new(),
+            rung: BTreeMap::new(),
             rung_at: None,
         }
     }
 
-    /// Learns the transport keys of every member whose log is here.
-    async fn learn_keys(&mut self) -> Result<(), PeerError> {
+    /// A fault of the disk, or a reader that is long waited for, ends no stream that is open: it is tried again.
+    fn bear(&mut self, done: Result<(), PeerError>) -> Result<(), PeerError> {
+        match done {
+            Err(PeerError::Store(error @ StoreError::Storage { .. })) => {
+                tracing::warn!(%error, "what the mesh told was not looked at");
+                self.has_missed = true;
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
+    /// Learns the transport keys of every member whose log is here, and passes on where members say that they are reached
+    /// on the mesh.
+    async fn learn(&mut self) -> Result<(), PeerError> {
         for held in self.peer.held_logs().await? {
             self.learn_key(&held).await;
         }
-        Ok(())
-    }
-
-    /// Passes on where members say that they are reached on the mesh.
-    async fn learn_addresses(&mut self) -> Result<(), PeerError> {
         for (community, affiliation) in self.peer.store().affiliations().await? {
             let Some(key) = self.keys.get(&community) else { continue };
             let addresses: Vec<Address> =
@@ -153,13 +193,24 @@ impl Neighbours {
         self.meet(key, identity.community()).await;
     }
 
+    /// Learns who has a key, and tells whether logs are to be exchanged with it.
+    async fn on_met(&mut self, Met { key, community, is_wanted }: Met) {
+        self.meet(key, community).await;
+        // A stream that has ended meanwhile needs no answer.
+        let _ = is_wanted.send(self.wanted(Instant::now()).contains(&key));
+    }
+
     /// This key is this community's.
     async fn meet(&mut self, key: NodeKey, community: CommunityId) {
         let is_own = community == self.peer.community();
         if is_own || !self.peer.admitted().contains(&community) {
             return;
         }
-        match self.keys.insert(community, key) {
+        let before = self.keys.insert(community, key);
+        if before != Some(key) {
+            self.note_learned(Instant::now());
+        }
+        match before {
             Some(before) if before == key => {}
             Some(before) => {
                 self.mesh.expel(before).await;
@@ -172,9 +223,11 @@ impl Neighbours {
     async fn on_event(&mut self, event: Event) -> Result<(), PeerError> {
         match event {
             Event::Connected(key) => {
-                self.sought.remove(&key);
+                let now = Instant::now();
+                // Whoever asked for the connection opens the stream.
+                let since = if self.sought.remove(&key) { now.checked_sub(COURTESY) } else { None };
                 self.down.retain(|community, _| self.keys.get(community) != Some(&key));
-                self.connected.insert(key, Instant::now());
+                self.connected.insert(key, since.unwrap_or(now));
             }
             Event::Disconnected(key) => {
                 self.connected.remove(&key);
@@ -211,7 +264,10 @@ impl Neighbours {
             if !self.keys.contains_key(&community) || held.log.era != 0 {
                 self.learn_key(held).await;
             }
-            if community == self.peer.community()
+            if community != self.peer.community() {
+                self.grown_at = Some(Instant::now());
+            } else if let Some(size) = held.head.as_ref().map(|it| it.size())
+                && self.rung.insert(held.log, size) != Some(size)
                 && let Some(message) = doorbell(held)
             {
                 self.to_ring.insert(held.log, message);
@@ -235,9 +291,13 @@ impl Neighbours {
 
     async fn on_pause(&mut self) -> Result<(), PeerError> {
         self.ring().await;
+        if std::mem::take(&mut self.has_missed) {
+            self.learn().await?;
+        }
         let now = Instant::now();
         self.down.retain(|_, until| now < *until);
-        for (log, size, from) in self.hints.due(now) {
+        let is_flowing = self.grown_at.is_some_and(|it| now.saturating_duration_since(it) < FLOW);
+        for (log, size, from) in self.hints.due(now, is_flowing) {
             if size <= self.peer.holds(log).await? {
                 continue;
             }
@@ -262,10 +322,11 @@ impl Neighbours {
         }
     }
 
-    /// Opens the streams that are missing, and closes those that nobody needs any more.
-    async fn keep_streams(&mut self) {
+    /// Opens the streams that are missing, and closes those that nobody needs any more. Tells whether it is to be looked
+    /// again soon.
+    async fn keep_streams(&mut self) -> bool {
         let now = Instant::now();
-        let wanted = self.wanted();
+        let wanted = self.wanted(now);
         for key in &wanted {
             match self.connected.get(key) {
                 Some(since) => {
@@ -287,35 +348,39 @@ impl Neighbours {
             }
         }
         self.streams.close_unneeded(&wanted, now);
+        let is_needed = |key: &NodeKey| wanted.contains(key) || !known.contains(key);
+        let lacks_one = |key: &NodeKey| is_needed(key) && !self.streams.is_open(*key);
+        self.is_learning(now)
+            || !self.to_ring.is_empty()
+            || !self.hints.is_empty()
+            || !self.sought.is_empty()
+            || self.connected.keys().any(lacks_one)
     }
 
     fn is_our_turn(&self, key: NodeKey, since: Instant, now: Instant) -> bool {
         self.own_key < key || COURTESY <= now.saturating_duration_since(since)
     }
 
+    fn note_learned(&mut self, now: Instant) {
+        let first = self.learned_at.filter(|(_, last)| now < *last + SETTLING);
+        self.learned_at = Some((first.map_or(now, |(first, _)| first), now));
+    }
+
+    /// Whether others are still being learned of: whoever stands in for them would be a neighbour for a moment only.
+    fn is_learning(&self, now: Instant) -> bool {
+        let is_within = |(first, last)| now < last + SETTLING && now < first + LONGEST_SETTLING;
+        self.learned_at.is_some_and(is_within)
+    }
+
     /// The keys of the neighbours that have no stream over gRPC.
-    fn wanted(&self) -> BTreeSet<NodeKey> {
+    fn wanted(&self, now: Instant) -> BTreeSet<NodeKey> {
         let all = self.peer.admitted();
-        let is_up = |it| self.keys.contains_key(&it) && !self.down.contains_key(&it);
+        let may_wait = self.is_learning(now) && ENOUGH <= self.peer.links().n_connected();
+        let is_up = |it| (may_wait || self.keys.contains_key(&it)) && !self.down.contains_key(&it);
         let mut neighbours = ring::neighbours(self.peer.community(), &all, is_up);
         for linked in self.peer.links().over_grpc() {
             neighbours.remove(&linked);
         }
         neighbours.iter().filter_map(|it| self.keys.get(it).copied()).collect()
-    }
-
-    fn is_busy(&self) -> bool {
-        !self.to_ring.is_empty()
-            || !self.hints.is_empty()
-            || !self.sought.is_empty()
-            || self
-                .connected
-                .keys()
-                .any(|key| !self.streams.is_open(*key) && !self.is_settled(*key))
-    }
-
-    /// Whether this connected key is a member's that is no neighbour.
-    fn is_settled(&self, key: NodeKey) -> bool {
-        self.keys.values().any(|it| *it == key) && !self.wanted().contains(&key)
     }
 }

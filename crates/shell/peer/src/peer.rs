@@ -12,7 +12,7 @@ use record::{
     identity::{IdentityAction, mirror_name, witness_name},
     region::{CertifiedEpoch, EpochHash},
 };
-use replica::{Admission, ExchangeConfig, HeldLog, LogIdentity, PendingHead, SignedHead};
+use replica::{Admission, ExchangeConfig, HeldLog, LogIdentity, PendingHead};
 use runtime::{clock::Clock, stop::StopSignal};
 use store::{Cosigner, LogRow, OwnLog, Store, StoreConfig, StoreError};
 use tlog::{KeyName, Note};
@@ -21,6 +21,7 @@ use tokio::sync::broadcast;
 use crate::{
     charter::CharterFile,
     folder::{DataFolder, FolderError, Keys},
+    heads::OpenedHeads,
     links::Links,
     own::Own,
     quotas::Quotas,
@@ -96,6 +97,7 @@ pub(crate) struct Shared {
     /// The filings behind every epoch, proved, with the hash of the newest.
     certified: Certified,
     identities: Mutex<BTreeMap<LogName, Arc<LogIdentity>>>,
+    heads: OpenedHeads,
     /// Told when every stream is to end.
     ending: StopSignal,
     /// Logs of which evidence is being filed.
@@ -142,6 +144,7 @@ impl Peer {
                 quotas: Quotas::default(),
                 certified: Mutex::default(),
                 identities: Mutex::default(),
+                heads: OpenedHeads::default(),
                 ending: StopSignal::new(),
                 accused: Mutex::default(),
                 grown,
@@ -273,7 +276,7 @@ impl Peer {
         let damaged = |error: replica::Fault| PeerError::Damaged { log, what: error.to_string() };
         let identity = self.identity(row)?;
         let open = |note: &[u8]| {
-            SignedHead::open(self.network(), log, &identity, &note.into()).map_err(damaged)
+            self.shared.heads.open(self.network(), log, &identity, note).map_err(damaged)
         };
         let note = row.checkpoint.as_ref().map(|(_, note)| note.as_slice());
         Ok(HeldLog {

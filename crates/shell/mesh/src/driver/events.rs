@@ -7,7 +7,7 @@ use libp2p::{
     core::ConnectedPoint,
     gossipsub::{self, MessageAcceptance},
     identify, kad, mdns, ping, relay,
-    swarm::SwarmEvent,
+    swarm::{ConnectionError, SwarmEvent},
 };
 
 use super::{Driver, WAITING_RUNGS};
@@ -40,8 +40,9 @@ impl Driver {
                 }
                 self.on_connected(peer_id, &endpoint, num_established.get() == 1);
             }
-            SwarmEvent::ConnectionClosed { peer_id, num_established: 0, .. } => {
-                self.on_disconnected(&peer_id);
+            SwarmEvent::ConnectionClosed { peer_id, num_established: 0, cause, .. } => {
+                let is_idle = matches!(cause, Some(ConnectionError::KeepAliveTimeout));
+                self.on_disconnected(&peer_id, is_idle);
             }
             SwarmEvent::OutgoingConnectionError { peer_id, connection_id, error } => {
                 self.dialling.remove(&connection_id);
@@ -78,7 +79,7 @@ impl Driver {
                 message_id,
                 message,
             }) => self.on_doorbell(propagation_source, message_id, message.data),
-            BehaviourEvent::Kad(kad::Event::OutboundQueryProgressed {
+            BehaviourEvent::Table(kad::Event::OutboundQueryProgressed {
                 id, result, step, ..
             }) => {
                 self.on_found(id, result, step.last);
@@ -115,6 +116,7 @@ impl Driver {
             return;
         }
         self.wanted.remove(&peer);
+        self.swarm.behaviour_mut().table.forget_questions(&peer);
         if !self.members.contain(&peer) {
             self.strangers.insert(peer, Instant::now());
             let behaviour = self.swarm.behaviour_mut();
@@ -125,14 +127,18 @@ impl Driver {
         self.tell_of(&peer, Event::Connected);
     }
 
-    fn on_disconnected(&mut self, peer: &PeerId) {
+    fn on_disconnected(&mut self, peer: &PeerId, is_idle: bool) {
         self.relays.remove(peer);
+        self.streams.part(peer);
         let behaviour = self.swarm.behaviour_mut();
         behaviour.gate.forget_stranger(peer);
         // Gossip does not greet whom it shuns.
         behaviour.gossip.remove_blacklisted_peer(peer);
         if self.strangers.remove(peer).is_some() {
             self.book.forget(peer);
+        } else if is_idle {
+            // Neither side had a use for the connection.
+            self.places.rest(peer, Instant::now());
         } else {
             self.search();
         }

@@ -16,6 +16,7 @@ use crate::{
     key::NodeKey,
     limits::MAX_ADDRESSES_PER_KEY,
     seam::Event,
+    table::Asked,
 };
 
 /// The relays by which a node that nobody reaches directly is reached.
@@ -91,11 +92,16 @@ impl Driver {
         }
         let addresses: Vec<_> = addresses.into_iter().map(|it| without_key(it, peer)).collect();
         if self.members.contain(&peer) {
-            for address in &addresses {
-                self.swarm.behaviour_mut().kad.add_address(&peer, address.clone());
-            }
+            self.tell_table(peer, &addresses);
         }
         self.book.note(peer, addresses);
+    }
+
+    /// Enters a member's addresses into the table that others may ask.
+    pub(super) fn tell_table(&mut self, peer: PeerId, addresses: &[Multiaddr]) {
+        for address in addresses {
+            self.swarm.behaviour_mut().table.add(&peer, address.clone());
+        }
     }
 
     pub(super) fn connect(&mut self, key: NodeKey) {
@@ -104,7 +110,7 @@ impl Driver {
             return;
         }
         if !self.dial(peer) {
-            self.seek(peer);
+            self.seek(peer, Asked::Connected);
         }
     }
 
@@ -124,11 +130,11 @@ impl Driver {
         }
     }
 
-    /// Asks others where a key is.
-    fn seek(&mut self, peer: PeerId) {
-        if self.sought.len() < MAX_SOUGHT {
-            let question = self.swarm.behaviour_mut().kad.get_closest_peers(peer);
-            self.sought.insert(question, peer);
+    /// Asks others where a key is: those who are connected, and if none of them knows, whomever they name.
+    fn seek(&mut self, peer: PeerId, asked: Asked) {
+        let table = &mut self.swarm.behaviour_mut().table;
+        if table.n_questions() < MAX_SOUGHT {
+            table.ask_for(peer, asked);
         } else {
             self.on_not_reached(peer);
         }
@@ -140,15 +146,19 @@ impl Driver {
             Ok(found) => found.peers,
             Err(kad::GetClosestPeersError::Timeout { peers, .. }) => peers,
         };
-        let Some(sought) = self.sought.get(&id).copied() else { return };
-        if let Some(found) = found.into_iter().find(|it| it.peer_id == sought) {
-            self.note_addresses(sought, found.addrs);
+        let answered = is_last.then(|| self.swarm.behaviour_mut().table.answered(&id)).flatten();
+        let Some((peer, asked)) = answered else { return };
+        if let Some(found) = found.into_iter().find(|it| it.peer_id == peer) {
+            self.note_addresses(peer, found.addrs);
         }
-        if is_last {
-            self.sought.remove(&id);
-            if self.book.of(&sought).is_empty() || !self.dial(sought) {
-                self.on_not_reached(sought);
-            }
+        if !self.wanted.contains(&peer) {
+            return;
+        }
+        let is_known = !self.book.of(&peer).is_empty();
+        match asked {
+            _ if is_known && self.dial(peer) => {}
+            Asked::Connected if !is_known => self.seek(peer, Asked::Named),
+            Asked::Connected | Asked::Named => self.on_not_reached(peer),
         }
     }
 

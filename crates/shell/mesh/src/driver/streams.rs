@@ -9,7 +9,7 @@ use futures::StreamExt as _;
 use libp2p::{PeerId, Stream};
 use libp2p_stream::{Control, IncomingStreams, OpenStreamError};
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     time::timeout,
 };
 
@@ -30,6 +30,7 @@ const WAITING_STREAMS: usize = 32;
 pub(super) struct Streams {
     control: Control,
     limits: FrameLimits,
+    partings: Partings,
     opened: mpsc::Receiver<(NodeKey, FrameStream)>,
 }
 
@@ -45,9 +46,15 @@ impl Streams {
             FrameLimits { max_bytes: config.max_frame_bytes, time: config.limits.frame_time };
         let (told, opened) = mpsc::channel(WAITING_STREAMS);
         let counts = Counts { most: config.limits.max_streams_per_key, counts: Arc::default() };
+        let partings = Partings::default();
         // Apart from the driver: libp2p drops a stream that nobody takes at once.
-        tokio::spawn(accept(incoming, counts, limits, told));
-        Ok(Self { control, limits, opened })
+        tokio::spawn(accept(incoming, counts, (limits, partings.clone()), told));
+        Ok(Self { control, limits, partings, opened })
+    }
+
+    /// A node's last connection has ended, and with it its streams.
+    pub(super) fn part(&self, peer: &PeerId) {
+        self.partings.part(peer);
     }
 
     /// The next stream that another node opened.
@@ -62,6 +69,7 @@ impl Streams {
         answer: oneshot::Sender<Result<FrameStream, OpenError>>,
     ) {
         let (mut control, limits) = (self.control.clone(), self.limits);
+        let parting = self.partings.of(peer);
         tokio::spawn(async move {
             let opened = timeout(OPEN_TIME, control.open_stream(peer, REPLICATION)).await;
             let opened = match opened {
@@ -70,7 +78,7 @@ impl Streams {
                 Ok(Err(error)) => Err(OpenError::Refused(error.to_string())),
                 Ok(Ok(stream)) => {
                     let (outer, inner) = ends();
-                    tokio::spawn(carry(stream, inner, limits));
+                    tokio::spawn(carry_until(stream, inner, limits, parting));
                     Ok(outer)
                 }
             };
@@ -83,7 +91,7 @@ impl Streams {
 async fn accept(
     mut incoming: IncomingStreams,
     counts: Counts,
-    limits: FrameLimits,
+    (limits, partings): (FrameLimits, Partings),
     told: mpsc::Sender<(NodeKey, FrameStream)>,
 ) {
     loop {
@@ -101,17 +109,42 @@ async fn accept(
             tracing::debug!(%peer, "mesh.busy: a stream was refused");
             continue;
         }
-        tokio::spawn(carry_counted(stream, inner, limits, counted));
+        let parting = partings.of(peer);
+        tokio::spawn(async move {
+            carry_until(stream, inner, limits, parting).await;
+            drop(counted);
+        });
     }
 }
 
-async fn carry_counted(
+/// Carries frames until the stream ends or its node has parted: where both sides close a connection at once, yamux tells
+/// its streams nothing.
+async fn carry_until(
     stream: Stream,
     inner: crate::frames::Inner,
     limits: FrameLimits,
-    _counted: Counted,
+    mut parting: watch::Receiver<()>,
 ) {
-    carry(stream, inner, limits).await;
+    tokio::select! {
+        () = carry(stream, inner, limits) => {}
+        _parted = parting.changed() => {}
+    }
+}
+
+/// Tells the streams of a key that its last connection has ended: what they watch is dropped.
+#[derive(Clone, Default)]
+struct Partings(Arc<Mutex<BTreeMap<PeerId, watch::Sender<()>>>>);
+
+impl Partings {
+    fn of(&self, peer: PeerId) -> watch::Receiver<()> {
+        // A panic while this is held cannot leave the map half-changed.
+        let mut partings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        partings.entry(peer).or_default().subscribe()
+    }
+
+    fn part(&self, peer: &PeerId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(peer);
+    }
 }
 
 /// Open streams of each key that opened them.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mesh::Event;
 
-use crate::support::{Node, TCP, config, config_at, key};
+use crate::support::{Node, TCP, config, config_at, first_of, key};
 
 #[tokio::test]
 async fn a_node_finds_a_third_through_the_one_that_both_know() {
@@ -12,8 +12,45 @@ async fn a_node_finds_a_third_through_the_one_that_both_know() {
     let mut a = Node::start(1, config_at(TCP, &b), &[2, 3]).await;
     b.connected_to(a.key).await;
     let mut c = Node::start(3, config_at(TCP, &b), &[1, 2]).await;
+    c.connected_to(b.key).await;
+    c.mesh.connect(a.key).await;
     c.connected_to(a.key).await;
     a.connected_to(c.key).await;
+}
+
+#[tokio::test]
+async fn a_node_is_found_through_others_that_nobody_here_is_connected_with() {
+    let mut d = Node::start(4, config(TCP), &[1, 2, 3]).await;
+    let mut c = Node::start(3, config_at(TCP, &d), &[1, 2, 4]).await;
+    c.connected_to(d.key).await;
+    d.connected_to(c.key).await;
+    let mut b = Node::start(2, config_at(TCP, &c), &[1, 3, 4]).await;
+    b.connected_to(c.key).await;
+    let mut a = Node::start(1, config_at(TCP, &b), &[2, 3, 4]).await;
+    a.connected_to(b.key).await;
+    a.mesh.connect(d.key).await;
+    a.connected_to(d.key).await;
+    d.connected_to(a.key).await;
+}
+
+#[tokio::test]
+async fn members_that_have_no_use_for_each_other_are_not_connected_by_the_one_that_both_know() {
+    let mut b = Node::start(2, config(TCP), &[1, 3]).await;
+    let mut a = Node::start(1, config_at(TCP, &b), &[2, 3]).await;
+    let mut c = Node::start(3, config_at(TCP, &b), &[1, 2]).await;
+    for other in [&mut a, &mut c] {
+        other.connected_to(b.key).await;
+        b.connected_to(other.key).await;
+    }
+    // For as long as two seconds something else is done: libp2p left to itself connects them within half of one.
+    let ringing = async {
+        let mut turn = tokio::time::interval(Duration::from_millis(250));
+        for number in 0_u8..8 {
+            turn.tick().await;
+            a.mesh.ring(vec![number]).await;
+        }
+    };
+    first_of(ringing, c.connected_to(a.key)).await;
 }
 
 #[tokio::test]

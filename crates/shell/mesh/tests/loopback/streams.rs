@@ -44,6 +44,38 @@ async fn without_quic_its_addresses_are_refused() {
     assert!(error.to_string().contains("no transport"), "{error}");
 }
 
+/// Streams of a node that is cut off, by one side or by both at once, end at both.
+async fn cut_off(listen: &str, is_mutual: bool) {
+    let mut a = Node::start(1, config(listen), &[2]).await;
+    let mut b = Node::start(2, config_at(listen, &a), &[1]).await;
+    b.connected_to(a.key).await;
+    a.connected_to(b.key).await;
+    let mut near = b.mesh.open(a.key).await.unwrap();
+    near.outgoing.send(vec![1]).await.unwrap();
+    let (_, mut far) = a.opened().await;
+    assert_eq!(soon(far.incoming.recv()).await, Some(Ok(vec![1])));
+    a.mesh.cut(b.key, "test.reason").await;
+    if is_mutual {
+        b.mesh.cut(a.key, "test.reason").await;
+    }
+    for end in [&mut near, &mut far] {
+        assert!(!matches!(soon(end.incoming.recv()).await, Some(Ok(_))));
+    }
+}
+
+#[tokio::test]
+async fn the_streams_of_a_node_that_is_cut_off_end() {
+    cut_off(TCP, false).await;
+    cut_off(TCP, true).await;
+}
+
+#[cfg(feature = "quic")]
+#[tokio::test]
+async fn the_streams_of_a_node_that_is_cut_off_end_over_quic() {
+    cut_off(QUIC, false).await;
+    cut_off(QUIC, true).await;
+}
+
 #[tokio::test]
 async fn a_frame_larger_than_allowed_cuts_the_stream_with_the_reason() {
     let mut a = Node::start(1, config(TCP), &[2]).await;

@@ -8,6 +8,8 @@ use tokio::time::Instant;
 
 /// How long what a doorbell told of may take to come by itself, over the streams that are open.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How long beyond that, while records keep coming.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(10);
 /// The most logs that are waited for; of further ones another doorbell will tell.
 const MAX_HINTS: usize = 1_024;
 
@@ -32,9 +34,10 @@ impl Hints {
         }
     }
 
-    /// What should have come by itself; it is waited for no longer.
-    pub(crate) fn due(&mut self, now: Instant) -> Vec<(LogName, u64, NodeKey)> {
-        let due = self.hints.iter().filter(|(_, (_, _, at))| *at <= now);
+    /// What should have come by itself; it is waited for no longer. While records keep coming, less is due.
+    pub(crate) fn due(&mut self, now: Instant, is_flowing: bool) -> Vec<(LogName, u64, NodeKey)> {
+        let patience = if is_flowing { LONGEST_PATIENCE } else { Duration::ZERO };
+        let due = self.hints.iter().filter(|(_, (_, _, at))| *at + patience <= now);
         let due: Vec<_> = due.map(|(log, (size, from, _))| (*log, *size, *from)).collect();
         for (log, ..) in &due {
             self.hints.remove(log);
@@ -64,9 +67,18 @@ mod tests {
         hints.add(log(1), 5, one, start);
         hints.add(log(1), 7, other, start + PATIENCE / 2);
         hints.add(log(1), 6, one, start + PATIENCE / 2);
-        assert!(hints.due(start + PATIENCE / 2).is_empty());
-        assert_eq!(hints.due(start + PATIENCE), [(log(1), 7, other)]);
+        assert!(hints.due(start + PATIENCE / 2, false).is_empty());
+        assert_eq!(hints.due(start + PATIENCE, false), [(log(1), 7, other)]);
         assert!(hints.is_empty());
+    }
+
+    #[tokio::test]
+    async fn while_records_keep_coming_it_is_waited_ten_seconds_longer_and_then_no_more() {
+        let (mut hints, start) = (Hints::default(), Instant::now());
+        hints.add(log(1), 5, NodeKey([1; 32]), start);
+        let longest = start + PATIENCE + LONGEST_PATIENCE;
+        assert!(hints.due(longest - Duration::from_millis(1), true).is_empty());
+        assert_eq!(hints.due(longest, true).len(), 1);
     }
 
     #[tokio::test]
@@ -75,6 +87,6 @@ mod tests {
         for era in 0..2_000 {
             hints.add(LogName { era, ..log(1) }, 1, NodeKey([1; 32]), start);
         }
-        assert_eq!(hints.due(start + PATIENCE).len(), MAX_HINTS);
+        assert_eq!(hints.due(start + PATIENCE, false).len(), MAX_HINTS);
     }
 }

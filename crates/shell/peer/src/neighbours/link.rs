@@ -8,7 +8,10 @@ use proto::{
     v1::{self, frame::Step},
 };
 use record::CommunityId;
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
 use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
 use tonic::{Code, Status};
 use transport::PeerKey;
@@ -22,6 +25,8 @@ use crate::{
 
 /// How long the other side may take to say who it is.
 const HELLO_TIME_OUT: Duration = Duration::from_secs(10);
+/// How long whoever wanted an introduction waits for the other side to go on.
+const INTRODUCTION_TIME: Duration = Duration::from_secs(2);
 /// How long a parting word may take.
 const PARTING_TIME: Duration = Duration::from_secs(2);
 /// Frames handed on ahead of what the mesh has taken.
@@ -80,12 +85,21 @@ impl LinkEnd {
 /// What a stream is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// To learn who has this key; it ends with the Hellos.
+    /// To learn who has this key; it ends with the Hellos, unless either side wants more of the other.
     Introduction,
     /// To exchange logs.
     Exchange,
-    /// Whatever the other side, which opened it, wants.
+    /// Whatever the other side, which opened it, wants, or this side once it knows the other.
     Answer,
+}
+
+/// Who has a key, as its Hello proved.
+#[derive(Debug)]
+pub(crate) struct Met {
+    pub(crate) key: NodeKey,
+    pub(crate) community: CommunityId,
+    /// Takes whether logs are to be exchanged with it.
+    pub(crate) is_wanted: oneshot::Sender<bool>,
 }
 
 /// Says Hello, hears one, tells `met` who it is, and exchanges logs until the stream ends.
@@ -93,7 +107,7 @@ pub(crate) async fn link(
     peer: Peer,
     (key, line): (NodeKey, FrameStream),
     purpose: Purpose,
-    met: mpsc::Sender<(NodeKey, CommunityId)>,
+    met: mpsc::Sender<Met>,
 ) -> Result<(), LinkEnd> {
     let outgoing = line.outgoing.clone();
     let ended = talk(&peer, (key, line), purpose, met).await;
@@ -112,7 +126,7 @@ async fn talk(
     peer: &Peer,
     (key, mut line): (NodeKey, FrameStream),
     purpose: Purpose,
-    met: mpsc::Sender<(NodeKey, CommunityId)>,
+    met: mpsc::Sender<Met>,
 ) -> Result<(), LinkEnd> {
     let ours = hello(peer).await.map_err(StreamEnd::Here)?;
     // If it is not taken, none comes back.
@@ -123,12 +137,19 @@ async fn talk(
         return Err(LinkEnd::Refused(refusal.detail.chars().take(200).collect()));
     }
     let remote = verify_hello(peer, first, PeerKey(key.0))?;
+    let (is_wanted, answered) = oneshot::channel();
     // Whoever keeps the neighbours has gone only if everything ends.
-    let _ = met.send((key, remote.community)).await;
+    let _ = met.send(Met { key, community: remote.community, is_wanted }).await;
+    let is_wanted = purpose == Purpose::Exchange || answered.await.unwrap_or(false);
     let second = match purpose {
-        Purpose::Introduction => return Ok(()),
-        Purpose::Exchange => None,
-        Purpose::Answer => {
+        _ if is_wanted => None,
+        Purpose::Introduction => {
+            // Who wants more of us has a log to offer.
+            let second = timeout(INTRODUCTION_TIME, next_frame(&mut line)).await;
+            let Some(second) = second.unwrap_or(Ok(None))? else { return Ok(()) };
+            Some(second)
+        }
+        Purpose::Exchange | Purpose::Answer => {
             // Who only wanted to be introduced says nothing more; everybody else has a log to offer.
             let second = timeout(HELLO_TIME_OUT, next_frame(&mut line)).await;
             let Some(second) = second.map_err(|_elapsed| LinkEnd::Silent)?? else { return Ok(()) };

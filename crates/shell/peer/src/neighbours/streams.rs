@@ -6,14 +6,13 @@ use std::{
 };
 
 use mesh::{FrameStream, Mesh, NodeKey};
-use record::CommunityId;
 use tokio::{
     sync::mpsc,
     task::{AbortHandle, JoinSet},
     time::Instant,
 };
 
-use super::link::{LinkEnd, Purpose, link};
+use super::link::{LinkEnd, Met, Purpose, link};
 use crate::peer::Peer;
 
 /// The most streams that others have opened to here.
@@ -31,7 +30,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(15);
 pub(super) struct Streams {
     peer: Peer,
     mesh: Mesh,
-    met: mpsc::Sender<(NodeKey, CommunityId)>,
+    met: mpsc::Sender<Met>,
     open: BTreeMap<NodeKey, Open>,
     tasks: JoinSet<(NodeKey, u64, Result<(), LinkEnd>)>,
     waits: BTreeMap<NodeKey, Wait>,
@@ -70,7 +69,7 @@ pub(super) struct Ended {
 }
 
 impl Streams {
-    pub(super) fn new(peer: Peer, mesh: Mesh, met: mpsc::Sender<(NodeKey, CommunityId)>) -> Self {
+    pub(super) fn new(peer: Peer, mesh: Mesh, met: mpsc::Sender<Met>) -> Self {
         Self {
             peer,
             mesh,

@@ -8,6 +8,7 @@
 )]
 
 mod batches;
+mod cold;
 mod doorbells;
 mod forks;
 mod hellos;

@@ -1,11 +1,16 @@
 //! Nodes with no coordinator, over real libp2p on the loopback.
 
-use mesh::{Address, Mesh, MeshConfig};
+use std::time::Duration;
+
+use mesh::{Address, Mesh, MeshConfig, NodeKey};
 use peer::{Peer, Role, neighbours::keep_neighbours};
 use record::limits::MAX_GRPC_MESSAGE_BYTES;
 use tokio::task::JoinHandle;
 
 use crate::world::*;
+
+/// How long whoever was cut off is refused, unless it is cut off again.
+const CUT: Duration = Duration::from_secs(1);
 
 /// A peer's part in the mesh; it leaves when this is dropped.
 struct Part {
@@ -24,6 +29,7 @@ async fn join(peer: &Peer, listen: Address, others: Vec<Address>) -> Part {
     let region = peer.charter().region.to_string();
     let mut config = MeshConfig::new(peer.network().as_str(), region, MAX_GRPC_MESSAGE_BYTES);
     (config.listen, config.peers) = (vec![listen], others);
+    config.limits.cut_off_time = CUT;
     let (mesh, events) = mesh::start(config, &peer.keys().transport.seed()).await.unwrap();
     let kept = keep_neighbours(peer.clone(), mesh.clone(), events);
     Part { mesh, kept: tokio::spawn(async move { kept.await.unwrap() }) }
@@ -85,6 +91,64 @@ async fn a_partition_heals_when_the_other_side_listens_again() {
     }
     let _near = join(&peers[0], address[0].clone(), Vec::new()).await;
     until_all_hold(&peers, 2).await;
+}
+
+/// Ends every connection between the first three and the others, and refuses new ones, until it is dropped.
+async fn keep_apart(near: &[(NodeKey, Mesh)], far: &[(NodeKey, Mesh)]) -> ! {
+    let mut turn = tokio::time::interval(CUT / 5);
+    loop {
+        turn.tick().await;
+        for (near_key, near) in near {
+            for (far_key, far) in far {
+                near.cut(*far_key, "test.apart").await;
+                far.cut(*near_key, "test.apart").await;
+            }
+        }
+    }
+}
+
+/// Whether any stream is open from one of these to one of those.
+fn are_linked(near: &[Peer], far: &[Peer]) -> bool {
+    let is_far = |community| far.iter().any(|it| it.community() == community);
+    let mut links = near.iter().flat_map(|it| it.links().all());
+    links.any(|(community, link)| link.connected && is_far(community))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_halves_that_lost_each_other_go_on_apart_and_come_together_by_themselves() {
+    let (_region, peers) = founders(6).await;
+    let first = join(&peers[0], somewhere(), Vec::new()).await;
+    let known = first.mesh.listening();
+    let mut parts = vec![first];
+    for peer in &peers[1..] {
+        parts.push(join(peer, somewhere(), known.clone()).await);
+    }
+    until_all_hold(&peers, 1).await;
+    let key = |peer: &Peer| NodeKey(peer.keys().transport.public().0);
+    let all = peers.iter().zip(&parts).map(|(peer, part)| (key(peer), part.mesh.clone()));
+    let all: Vec<_> = all.collect();
+    let (near, far) = (all[..3].to_vec(), all[3..].to_vec());
+    let apart = tokio::spawn(async move { keep_apart(&near, &far).await });
+    let (near, far) = peers.split_at(3);
+    in_time(async {
+        while are_linked(near, far) || are_linked(far, near) {
+            tokio::time::sleep(CUT / 20).await;
+        }
+    })
+    .await;
+    for half in [near, far] {
+        append(&half[0], b"apart").await;
+        for holder in half {
+            until_held(holder, half[0].own_log(), 2).await;
+        }
+    }
+    assert_eq!(size(&far[0], near[0].own_log()).await, 1, "nothing crosses");
+    assert_eq!(size(&near[0], far[0].own_log()).await, 1, "nothing crosses");
+    apart.abort();
+    for holder in &peers {
+        until_held(holder, near[0].own_log(), 2).await;
+        until_held(holder, far[0].own_log(), 2).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
