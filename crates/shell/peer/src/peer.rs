@@ -14,7 +14,7 @@ use record::{
 };
 use replica::{Admission, ExchangeConfig, HeldLog, LogIdentity, PendingHead, SignedHead};
 use runtime::{clock::Clock, stop::StopSignal};
-use store::{Cosigner, LogRow, OwnLog, Store, StoreConfig, StoreError};
+use store::{Cosigner, LogRow, OwnLog, Store, StoreConfig, StoreError, Waits};
 use tlog::{KeyName, Note};
 use tokio::sync::broadcast;
 
@@ -470,5 +470,6 @@ pub(crate) fn store_config(
         },
         is_settled: true,
         clock,
+        waits: Waits::default(),
     }
 }
