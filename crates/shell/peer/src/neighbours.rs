@@ -64,27 +64,34 @@ pub async fn keep_neighbours(
     let mut neighbours = Neighbours::new(peer, mesh, met);
     neighbours.learn_keys().await?;
     neighbours.learn_addresses().await?;
+    // Others who ring without a pause do not put it off.
+    let mut looked_at = Instant::now();
     loop {
         neighbours.keep_streams().await;
         let pause = if neighbours.is_busy() { SHORT_PAUSE } else { LONG_PAUSE };
+        // In this order, so that a run can be repeated. What others send comes last and keeps nothing else waiting.
         tokio::select! {
-            event = events.recv() => match event {
-                Some(event) => neighbours.on_event(event).await?,
-                None => return Ok(()),
-            },
-            Some((key, community)) = meetings.recv() => neighbours.meet(key, community).await,
-            Some(ended) = neighbours.streams.ended() => neighbours.on_ended(ended),
-            growth = grown.recv() => match growth {
-                Ok(logs) => neighbours.on_growth(&logs).await,
-                Err(broadcast::error::RecvError::Lagged(_)) => neighbours.learn_keys().await?,
-                Err(broadcast::error::RecvError::Closed) => return Ok(()),
-            },
+            biased;
             // Who is admitted may have changed, and so may the addresses that are known.
             Ok(()) = region.changed() => {
                 neighbours.learn_keys().await?;
                 neighbours.learn_addresses().await?;
             }
-            () = tokio::time::sleep(pause) => neighbours.on_pause().await?,
+            () = tokio::time::sleep_until(looked_at + pause) => {
+                looked_at = Instant::now();
+                neighbours.on_pause().await?;
+            }
+            growth = grown.recv() => match growth {
+                Ok(logs) => neighbours.on_growth(&logs).await,
+                Err(broadcast::error::RecvError::Lagged(_)) => neighbours.learn_keys().await?,
+                Err(broadcast::error::RecvError::Closed) => return Ok(()),
+            },
+            Some(ended) = neighbours.streams.ended() => neighbours.on_ended(ended),
+            Some((key, community)) = meetings.recv() => neighbours.meet(key, community).await,
+            event = events.recv() => match event {
+                Some(event) => neighbours.on_event(event).await?,
+                None => return Ok(()),
+            },
         }
     }
 }
