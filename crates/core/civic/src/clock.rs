@@ -28,8 +28,10 @@ impl Clock {
         }
     }
 
-    /// This deadline, if it is past, decided something.
+    /// This deadline, if it is past, decided something. One that others have met and that lies ahead of a slow clock here
+    /// is waited for.
     pub(crate) fn decided(&mut self, deadline: UnixMillis) {
+        self.awaits(deadline, "provisional from");
         let settled_at = deadline.plus_millis(SETTLING_MILLIS);
         if deadline <= self.now && self.now < settled_at {
             self.provisional = true;
@@ -71,6 +73,16 @@ mod tests {
         assert!(at(UnixMillis(SETTLED.0 - 1)).is_provisional());
         assert!(!at(SETTLED).is_provisional());
         assert_eq!(at(DEADLINE).next_deadline(), Some((SETTLED, "provisional until")));
+    }
+
+    #[test]
+    fn a_deadline_that_lies_ahead_is_waited_for_unless_its_name_is_known() {
+        let mut clock = at(UnixMillis(999));
+        assert_eq!(clock.next_deadline(), Some((DEADLINE, "provisional from")));
+        clock = Clock::new(UnixMillis(999));
+        clock.awaits(DEADLINE, "pool closes");
+        clock.decided(DEADLINE);
+        assert_eq!(clock.next_deadline(), Some((DEADLINE, "pool closes")));
     }
 
     #[test]

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use proto::v1::{ExchangeRequest, replication_service_client::ReplicationServiceClient};
+use proto::v1::{self, ExchangeRequest, replication_service_client::ReplicationServiceClient};
 use record::limits::MAX_GRPC_MESSAGE_BYTES;
 use tokio::sync::mpsc;
 use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
-use transport::{DialLimits, Expect, dial};
+use transport::{DialLimits, Expect, TransportKey, dial};
 
 use crate::{
     charter::Seat,
     hello::{HelloError, hello, verify_hello},
+    machine::{Caller, Calling, Frames, Line, Opening},
     peer::Peer,
     stream::{self, StreamEnd},
 };
@@ -73,30 +74,49 @@ pub async fn keep_linked(peer: Peer, seat: Seat) -> Result<(), std::convert::Inf
 }
 
 async fn link(peer: &Peer, seat: &Seat, address: &str) -> Result<(), LinkError> {
-    let dialled =
-        dial(address, &peer.keys().transport, Expect::AnyEd25519, DialLimits::default()).await?;
-    let mut client = ReplicationServiceClient::new(dialled.channel)
-        .max_decoding_message_size(MAX_GRPC_MESSAGE_BYTES)
-        .max_encoding_message_size(MAX_GRPC_MESSAGE_BYTES);
+    let line = peer.machine().caller.call(&peer.keys().transport, address).await?;
     let (out, frames) = mpsc::channel(OUT_FRAMES);
     let ours = hello(peer).await.map_err(StreamEnd::Here)?;
     // The channel is empty: there is room.
     let _ = out.send(ours).await;
-    let requests = ReceiverStream::new(frames).map(|frame| ExchangeRequest { frame: Some(frame) });
     let answered = async {
-        let mut answers = client.exchange(requests).await?.into_inner();
-        let first = answers.message().await?.and_then(|it| it.frame);
+        let mut answers = (line.exchange)(ReceiverStream::new(frames)).await?;
+        let first = answers.next().await.transpose()?;
         Ok::<_, tonic::Status>((answers, first))
     };
     let answered = tokio::time::timeout(HELLO_TIME_OUT, answered).await;
     let (answers, first) = answered.map_err(|_elapsed| LinkError::Silent)??;
-    let remote = verify_hello(peer, first, dialled.server_key)?;
+    let remote = verify_hello(peer, first, line.server_key)?;
     if remote.community != seat.id {
         let (expected, found) = (seat.id, remote.community);
         return Err(HelloError::OtherCommunity { expected, found }.into());
     }
     tracing::info!(community = %seat.id, "stream open");
     let _open = peer.links().open(seat.id).ok_or(LinkError::Busy)?;
-    let frames = answers.map(|it| it.map(|answer| answer.frame.unwrap_or_default()));
-    Ok(stream::run(peer, &remote, frames, out).await?)
+    Ok(stream::run(peer, &remote, answers, out).await?)
+}
+
+/// Calls over gRPC.
+#[derive(Debug, Clone, Copy)]
+pub struct Grpc;
+
+impl Caller for Grpc {
+    fn call<'a>(&'a self, own: &'a TransportKey, address: &'a str) -> Calling<'a> {
+        Box::pin(async move {
+            let dialled = dial(address, own, Expect::AnyEd25519, DialLimits::default()).await?;
+            let mut client = ReplicationServiceClient::new(dialled.channel)
+                .max_decoding_message_size(MAX_GRPC_MESSAGE_BYTES)
+                .max_encoding_message_size(MAX_GRPC_MESSAGE_BYTES);
+            let exchange = move |frames: ReceiverStream<v1::Frame>| -> Opening {
+                let requests = frames.map(|frame| ExchangeRequest { frame: Some(frame) });
+                Box::pin(async move {
+                    let answers = client.exchange(requests).await?.into_inner();
+                    let frames =
+                        answers.map(|it| it.map(|answer| answer.frame.unwrap_or_default()));
+                    Ok(Box::pin(frames) as Frames)
+                })
+            };
+            Ok(Line { server_key: dialled.server_key, exchange: Box::new(exchange) })
+        })
+    }
 }

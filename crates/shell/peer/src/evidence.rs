@@ -6,10 +6,7 @@ use record::{Kind, LogName, commitment::Salt, kind::Known, payload::ForkEvidence
 use replica::Refusal;
 use store::{Draft, Fork, Guard};
 
-use crate::{
-    folder::fresh_seed,
-    peer::{Peer, PeerError},
-};
+use crate::peer::{Peer, PeerError};
 
 /// The reason under which an author is told that its log forked.
 pub(crate) const FORKED: &str = "log.forked";
@@ -44,7 +41,7 @@ impl Peer {
         let draft = Draft {
             kind: Kind::from(Known::Evidence),
             payload: proto::payload::encode(&record::Payload::Evidence(evidence)),
-            salt: Salt(*fresh_seed()?),
+            salt: Salt(*self.machine().randomness.seed()?),
             references: Vec::new(),
         };
         self.store().append(vec![draft], Guard::None).await?;

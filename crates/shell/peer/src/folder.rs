@@ -36,6 +36,8 @@ use record::{
 use runtime::files::{self, DirLock};
 use zeroize::Zeroizing;
 
+use crate::machine::{Fresh, Randomness};
+
 pub use backup::BackupNote;
 pub use error::FolderError;
 use keys::read_private;
@@ -134,9 +136,23 @@ impl DataFolder {
     ///
     /// [`FolderError::Occupied`] if there is one here already.
     pub fn found(&self, network: &Network, name: &Name) -> Result<CommunityId, FolderError> {
-        let (officer, spare) = (fresh_seed()?, fresh_seed()?);
+        self.found_of(network, name, &Fresh)
+    }
+
+    /// As [`DataFolder::found`], with keys of this randomness.
+    ///
+    /// # Errors
+    ///
+    /// As [`DataFolder::found`].
+    pub fn found_of(
+        &self,
+        network: &Network,
+        name: &Name,
+        randomness: &dyn Randomness,
+    ) -> Result<CommunityId, FolderError> {
+        let (officer, spare) = (randomness.seed()?, randomness.seed()?);
         let officers = Officers::new(vec![officer_of(&officer, &spare)], 1)?;
-        let seeds = KeySeeds { officer: Some(officer), ..KeySeeds::fresh()? };
+        let seeds = KeySeeds { officer: Some(officer), ..KeySeeds::of(randomness)? };
         self.check_empty()?;
         files::create_private_dir(&self.root)?;
         // What a crash left of an earlier try founds nothing.

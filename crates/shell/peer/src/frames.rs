@@ -182,7 +182,12 @@ mod tests {
         let erased_by = Some(RecordId::from_bytes([9; 32]));
         let erased = RawRecord { header: vec![5], content: None, erased_by };
         let frames = [
-            Frame::Heads(vec![Head { log, checkpoint: vec![1].into(), identity: vec![].into(), pushed_from: 7 }]),
+            Frame::Heads(vec![Head {
+                log,
+                checkpoint: vec![1].into(),
+                identity: vec![].into(),
+                pushed_from: 7,
+            }]),
             Frame::Want(Want { log, start: 1, end: 9, credit: 3 }),
             Frame::Batch(Batch {
                 log,

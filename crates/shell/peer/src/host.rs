@@ -7,7 +7,7 @@
 mod disk;
 mod health;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use axum::{Router, extract::Request, http::StatusCode, response::IntoResponse as _};
 use proto::v1::{
@@ -258,19 +258,18 @@ impl Host {
         Ok(Some(listening))
     }
 
-    /// Tasks that every process has: growth to streams, the clock, metrics, and for a node the streams themselves.
+    /// Tasks that every process has, beside those of its peer: what it measures, and its end.
     fn spawn_lasting(&mut self) {
         let stop = self.tasks.stop_signal();
-        self.tasks.spawn("growth", until(stop.clone(), self.peer.clone().spread_growth()));
+        for (name, work) in lasting(&self.peer) {
+            self.tasks.spawn(name, until(stop.clone(), work));
+        }
         let (ending, peer) = (stop.clone(), self.peer.clone());
         self.tasks.spawn_finite("end of streams", async move {
             ending.stopped().await;
             peer.end_streams();
             Ok::<(), std::convert::Infallible>(())
         });
-        self.tasks.spawn("clock", until(stop.clone(), self.peer.clone().keep_time()));
-        self.tasks.spawn("quotas", until(stop.clone(), self.peer.clone().keep_quotas()));
-        self.tasks.spawn("silence", until(stop.clone(), self.peer.clone().watch_silence()));
         let (store, health) = (self.peer.store().clone(), self.health.clone());
         self.tasks.spawn("disk", until(stop.clone(), disk::follow(store, health)));
         let upkeep = self.metrics.clone().upkeep(stop.clone());
@@ -278,8 +277,6 @@ impl Host {
             upkeep.await;
             Ok::<(), std::convert::Infallible>(())
         });
-        let linked = linker::keep_linked_to_seats(self.peer.clone());
-        self.tasks.spawn("streams to coordinators", until(stop.clone(), linked));
     }
 
     fn app(
@@ -322,6 +319,27 @@ impl Host {
         let max_connections_per_address = self.config.max_connections_per_address;
         Limits { grace, max_connections_per_address, ..Limits::default() }
     }
+}
+
+/// A task that lasts as long as its process.
+pub type Lasting = Pin<Box<dyn Future<Output = Result<(), PeerError>> + Send>>;
+
+/// The tasks that every peer has, by name: growth to streams, what falls due, quotas, silence, and the streams to
+/// coordinators. A process has those of its ports and its mesh beside them.
+#[must_use]
+pub fn lasting(peer: &Peer) -> [(&'static str, Lasting); 5] {
+    let of = || peer.clone();
+    let (quotas, silence, linked) = (of(), of(), of());
+    [
+        ("growth", Box::pin(of().spread_growth())),
+        ("clock", Box::pin(of().keep_time())),
+        ("quotas", Box::pin(async move { Ok(quotas.keep_quotas().await?) })),
+        ("silence", Box::pin(async move { Ok(silence.watch_silence().await?) })),
+        (
+            "streams to coordinators",
+            Box::pin(async move { Ok(linker::keep_linked_to_seats(linked).await?) }),
+        ),
+    ]
 }
 
 async fn listen(address: &str) -> Result<(TcpListener, SocketAddr), HostError> {

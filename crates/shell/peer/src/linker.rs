@@ -37,6 +37,7 @@ pub async fn keep_linked_to_seats(peer: Peer) -> Result<(), StoreError> {
             });
         }
         tokio::select! {
+            biased;
             changed = region.changed() => if changed.is_err() { return Ok(()) },
             () = tokio::time::sleep(LOOK_AGAIN) => {}
         }

@@ -77,21 +77,19 @@ pub async fn keep_neighbours(
     region.mark_unchanged();
     let mut neighbours = Neighbours::new(peer, mesh, met);
     neighbours.learn().await?;
+    // Others who ring without a pause do not put it off.
+    let mut looked_at = Instant::now();
     loop {
         let is_busy = neighbours.keep_streams().await;
         let pause = if is_busy { SHORT_PAUSE } else { LONG_PAUSE };
+        // In this order, so that a run can be repeated. What others send comes last and keeps nothing else waiting.
         let done = tokio::select! {
-            event = events.recv() => match event {
-                Some(event) => neighbours.on_event(event).await,
-                None => return Ok(()),
-            },
-            Some(met) = meetings.recv() => {
-                neighbours.on_met(met).await;
-                Ok(())
-            }
-            Some(ended) = neighbours.streams.ended() => {
-                neighbours.on_ended(ended);
-                Ok(())
+            biased;
+            // Who is admitted may have changed, and so may the addresses that are known.
+            Ok(()) = region.changed() => neighbours.learn().await,
+            () = tokio::time::sleep_until(looked_at + pause) => {
+                looked_at = Instant::now();
+                neighbours.on_pause().await
             }
             growth = grown.recv() => match growth {
                 Ok(logs) => {
@@ -101,9 +99,18 @@ pub async fn keep_neighbours(
                 Err(broadcast::error::RecvError::Lagged(_)) => neighbours.learn().await,
                 Err(broadcast::error::RecvError::Closed) => return Ok(()),
             },
-            // Who is admitted may have changed, and so may the addresses that are known.
-            Ok(()) = region.changed() => neighbours.learn().await,
-            () = tokio::time::sleep(pause) => neighbours.on_pause().await,
+            Some(ended) = neighbours.streams.ended() => {
+                neighbours.on_ended(ended);
+                Ok(())
+            }
+            Some(met) = meetings.recv() => {
+                neighbours.on_met(met).await;
+                Ok(())
+            }
+            event = events.recv() => match event {
+                Some(event) => neighbours.on_event(event).await,
+                None => return Ok(()),
+            },
         };
         neighbours.bear(done)?;
     }

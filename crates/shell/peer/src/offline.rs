@@ -20,6 +20,7 @@ use store::{Draft, Guard, OwnLog, Store, StoreConfig};
 
 use crate::{
     folder::{DataFolder, FolderError, KeySeeds, fresh_seed},
+    machine::Fresh,
     own::{Own, RECORDS_FOR_RECOVERIES, folder_has_room, identity_in},
     peer::PeerError,
 };
@@ -118,7 +119,7 @@ pub async fn identity(
 ) -> Result<(Identity, KeySeeds), PeerError> {
     let own = Own::of(folder).await?;
     let store = open(folder, &own, &own.seeds, clock).await?;
-    own.begin(folder, &store).await?;
+    own.begin(folder, &store, &Fresh).await?;
     let identity = identity_in(&store, &own.network, own.log.community).await?;
     store.close().await?;
     Ok((identity, own.seeds))

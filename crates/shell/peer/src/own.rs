@@ -22,7 +22,8 @@ use record::{
 use store::{Draft, Guard, LogRow, Store, StoredRecord};
 
 use crate::{
-    folder::{DataFolder, KeySeeds, fresh_seed},
+    folder::{DataFolder, KeySeeds},
+    machine::Randomness,
     peer::PeerError,
 };
 
@@ -59,19 +60,24 @@ impl Own {
         Ok(Self { log, network: founding.network, seeds, is_fresh, is_next })
     }
 
-    /// Writes record 0 where there is none, and the identity bundle where it is not the newest; then puts the key file in
+    /// Writes record 0 where there is none, with a salt of this randomness, and the identity bundle where it is not the newest; then puts the key file in
     /// its place. The store is that of this log.
     ///
     /// # Errors
     ///
     /// [`PeerError`] if the disk fails.
-    pub async fn begin(&self, folder: &DataFolder, store: &Store) -> Result<(), PeerError> {
+    pub async fn begin(
+        &self,
+        folder: &DataFolder,
+        store: &Store,
+        randomness: &dyn Randomness,
+    ) -> Result<(), PeerError> {
         let held = store.log(self.log).await?;
         if held.is_none_or(|row| row.frontier.size() == 0) {
             let draft = Draft {
                 kind: Known::Identity.into(),
                 payload: folder.genesis()?,
-                salt: Salt(*fresh_seed()?),
+                salt: Salt(*randomness.seed()?),
                 references: Vec::new(),
             };
             store.append(vec![draft], Guard::None).await?;

@@ -14,7 +14,7 @@ use record::{
 };
 use replica::{Admission, ExchangeConfig, HeldLog, LogIdentity, PendingHead};
 use runtime::{clock::Clock, stop::StopSignal};
-use store::{Cosigner, LogRow, OwnLog, Store, StoreConfig, StoreError};
+use store::{Cosigner, LogRow, OwnLog, Store, StoreConfig, StoreError, Waits};
 use tlog::{KeyName, Note};
 use tokio::sync::broadcast;
 
@@ -23,6 +23,7 @@ use crate::{
     folder::{DataFolder, FolderError, Keys},
     heads::OpenedHeads,
     links::Links,
+    machine::Machine,
     own::Own,
     quotas::Quotas,
     settling::Settling,
@@ -89,7 +90,7 @@ pub(crate) struct Shared {
     charter: CharterFile,
     community: CommunityId,
     store: Store,
-    clock: Arc<dyn Clock>,
+    machine: Machine,
     role: Role,
     links: Links,
     settling: Settling,
@@ -120,16 +121,30 @@ impl Peer {
         role: Role,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, PeerError> {
+        Self::open_on(folder, charter, role, Machine::with_clock(clock)).await
+    }
+
+    /// As [`Peer::open`], on a machine that may be simulated.
+    ///
+    /// # Errors
+    ///
+    /// As [`Peer::open`].
+    pub async fn open_on(
+        folder: &DataFolder,
+        charter: CharterFile,
+        role: Role,
+        machine: Machine,
+    ) -> Result<Self, PeerError> {
         let community = folder.community()?;
         check_network(&folder.genesis()?, &charter)?;
         check_charter(&charter, community, role)?;
         let own = Own::of(folder).await?;
         let keys = own.seeds.keys();
-        let config = store_config(&charter, own.log, &keys, role, Arc::clone(&clock));
+        let config = store_config(&charter, own.log, &keys, role, Arc::clone(&machine.clock));
         // A log that begins now is in no backup, and nobody holds any of it.
-        let config = StoreConfig { is_settled: own.is_fresh, ..config };
+        let config = StoreConfig { is_settled: own.is_fresh, waits: machine.waits, ..config };
         let store = Store::open(&folder.log_file(), config).await?;
-        own.begin(folder, &store).await?;
+        own.begin(folder, &store, &*machine.randomness).await?;
         let (grown, _) = broadcast::channel(MAX_UNHEARD_GROWTHS);
         let peer = Self {
             shared: Arc::new(Shared {
@@ -137,7 +152,7 @@ impl Peer {
                 charter,
                 community,
                 store,
-                clock,
+                machine,
                 role,
                 links: Links::default(),
                 settling: Settling::default(),
@@ -197,7 +212,12 @@ impl Peer {
     /// The one source of time.
     #[must_use]
     pub fn clock(&self) -> &Arc<dyn Clock> {
-        &self.shared.clock
+        &self.shared.machine.clock
+    }
+
+    /// What this process takes from its machine.
+    pub(crate) fn machine(&self) -> &Machine {
+        &self.shared.machine
     }
 
     /// How the streams to others are.
@@ -387,6 +407,7 @@ impl Peer {
             // A clock that is set forward is noticed within the minute.
             let wait = wait.unwrap_or(ONE_MINUTE).min(ONE_MINUTE);
             tokio::select! {
+                biased;
                 () = tokio::time::sleep(wait) => {
                     due = self.store().next_deadline().await?;
                 }
@@ -473,5 +494,6 @@ pub(crate) fn store_config(
         },
         is_settled: true,
         clock,
+        waits: Waits::default(),
     }
 }

@@ -34,6 +34,7 @@ use self::bring::Ending;
 use crate::{
     charter::CharterFile,
     folder::{DataFolder, FolderError, KeySeeds, fresh_seed},
+    machine::Fresh,
     offline::{self, ApplyError},
     own::{self, Own, identity_in},
     peer::{PeerError, Role, store_config},
@@ -337,7 +338,7 @@ impl Recoverer<'_> {
         let note = kept_head(network, ended, &recovery.kept, seeds);
         store.keep_head(ended, bundle, note).await?;
         self.folder.keep_genesis(&genesis)?;
-        Own::of(self.folder).await?.begin(self.folder, store).await?;
+        Own::of(self.folder).await?.begin(self.folder, store, &Fresh).await?;
         self.folder.drop_action()?;
         Ok(new)
     }

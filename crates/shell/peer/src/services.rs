@@ -23,10 +23,12 @@ use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
 use tonic::{
     Code, Request, Response, Status, Streaming, metadata::MetadataValue, service::RoutesBuilder,
 };
+use transport::PeerKey;
 
 use crate::{
     hello::{hello, verify_hello},
     links::MAX_STREAMS,
+    machine::Frames,
     peer::Peer,
     stream,
 };
@@ -102,10 +104,28 @@ impl ReplicationService for Peer {
             .get::<transport::Peer>()
             .and_then(|it| it.0)
             .ok_or_else(|| Status::unauthenticated("replication needs a client certificate"))?;
-        let mut requests = request.into_inner();
-        let first = tokio::time::timeout(HELLO_TIME_OUT, requests.message()).await;
+        let requests = request.into_inner();
+        let frames = requests.map(|it| it.map(|request| request.frame.unwrap_or_default()));
+        let answers = self.answer(key, frames).await?;
+        let answers = answers.map(|it| it.map(|frame| ExchangeResponse { frame: Some(frame) }));
+        Ok(Response::new(Box::pin(answers)))
+    }
+}
+
+impl Peer {
+    /// Answers a replication stream that another process opened, whose connection has proved this key.
+    ///
+    /// # Errors
+    ///
+    /// The status that the caller is told, if it is not spoken to.
+    pub async fn answer(
+        &self,
+        key: PeerKey,
+        mut requests: impl Stream<Item = Result<v1::Frame, Status>> + Send + Unpin + 'static,
+    ) -> Result<Frames, Status> {
+        let first = tokio::time::timeout(HELLO_TIME_OUT, requests.next()).await;
         let late = |_elapsed| Status::deadline_exceeded("hello.missing: no Hello came in time");
-        let first = first.map_err(late)??.and_then(|it| it.frame);
+        let first = first.map_err(late)?.transpose()?;
         let remote = verify_hello(self, first, key).map_err(|error| {
             tracing::info!(reason = error.reason(), "a replication stream was refused");
             Status::permission_denied(format!("{}: {error}", error.reason()))
@@ -124,16 +144,14 @@ impl ReplicationService for Peer {
         tokio::spawn(async move {
             let (community, _open) = (remote.community, open);
             tracing::info!(%community, "stream open");
-            let frames = requests.map(|it| it.map(|request| request.frame.unwrap_or_default()));
-            if let Err(why) = stream::run(&peer, &remote, frames, out).await {
+            if let Err(why) = stream::run(&peer, &remote, requests, out).await {
                 tracing::info!(%community, %why, "stream ended");
                 let _ = end.send(why.status()).await;
             }
         });
-        let frames =
-            ReceiverStream::new(frames).map(|frame| Ok(ExchangeResponse { frame: Some(frame) }));
+        let frames = ReceiverStream::new(frames).map(Ok);
         let status = ReceiverStream::new(ended).map(Err);
-        Ok(Response::new(Box::pin(frames.chain(status))))
+        Ok(Box::pin(frames.chain(status)))
     }
 }
 

@@ -75,10 +75,11 @@ impl Peer {
             }
             let later = Instant::now() + OTHERS_WITHIN;
             tokio::select! {
+                biased;
+                () = self.streams_ending() => return Ok(()),
                 changed = shown.changed() => if changed.is_err() { return Ok(()) },
                 commit = commits.recv() => if matches!(commit, Err(RecvError::Closed)) { return Ok(()) },
                 () = tokio::time::sleep_until(enough_at.filter(|at| Instant::now() < *at).unwrap_or(later)) => {}
-                () = self.streams_ending() => return Ok(()),
             }
         }
         Ok(())

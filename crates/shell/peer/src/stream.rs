@@ -90,26 +90,30 @@ pub async fn run(
     stream.tell_of_forks().await?;
     loop {
         let has_frames = !stream.queue.is_empty();
+        // In this order, so that a run can be repeated. What the other side sends comes last: however much that is, it
+        // keeps nothing else waiting. Growth takes longer to be written than to be told, answers are bounded by credit,
+        // and the queue by what both of them put into it; so its turn comes.
         tokio::select! {
-            permit = out.reserve(), if has_frames => {
-                let permit = permit.map_err(|_closed| StreamEnd::Finished)?;
-                if let Some(frame) = stream.queue.pop_front() {
-                    permit.send(render_frame(frame));
-                }
-            }
+            biased;
             () = peer.streams_ending() => return Err(StreamEnd::Stopping),
             Ok(()) = region.changed() => {
                 if peer.admitted() != admitted || peer.region().quorum() != seats {
                     return Err(StreamEnd::RegionChanged);
                 }
             }
-            Some(answer) = answered.recv() => stream.on_answer(answer).await?,
             growth = grown.recv() => stream.on_growth(growth).await?,
             status = treated.recv() => match status {
                 Ok(status) => stream.handle(Input::Treated(status)).await?,
                 // What was missed was a pause or its end; the stream begins anew with what holds now.
                 Err(_missed) => return Err(StreamEnd::Missed),
             },
+            Some(answer) = answered.recv() => stream.on_answer(answer).await?,
+            permit = out.reserve(), if has_frames => {
+                let permit = permit.map_err(|_closed| StreamEnd::Finished)?;
+                if let Some(frame) = stream.queue.pop_front() {
+                    permit.send(render_frame(frame));
+                }
+            }
             frame = frames.next() => match frame {
                 Some(Ok(frame)) => stream.handle(Input::Frame(parse_frame(frame)?)).await?,
                 Some(Err(status)) => return Err(StreamEnd::Connection(status)),

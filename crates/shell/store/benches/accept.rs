@@ -184,5 +184,6 @@ fn config() -> StoreConfig {
         },
         is_settled: true,
         clock: Arc::new(SystemClock::new()),
+        waits: store::Waits::GivingWay,
     }
 }

@@ -10,6 +10,7 @@ use tlog::{Checkpoint, Hash, Note};
 
 use crate::{
     Store, StoreConfig,
+    db::Db,
     error::StoreError,
     logs::LogRow,
     proofs,
@@ -110,7 +111,7 @@ const fn worth(claim: &Claim) -> (bool, u64) {
 }
 
 async fn agreement(
-    db: &mut sqlx::SqliteConnection,
+    db: &mut Db,
     row: &LogRow,
     size: u64,
     root: &Hash,

@@ -14,11 +14,14 @@ use std::{
 };
 
 use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection,
+    AssertSqlSafe,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 
-use crate::error::StoreError;
+use crate::{
+    db::{Db, Waits},
+    error::StoreError,
+};
 
 /// The WAL is folded into the file at about this many pages: 8,000 × 4 KiB = 32 MiB. SQLite's own 1,000 halves the
 /// rate of indexed inserts.
@@ -41,7 +44,8 @@ pub(crate) struct WriteFile {
     options: SqliteConnectOptions,
     /// How many pages the file may have; `None` for as many as the disk takes.
     room: Option<Arc<AtomicU32>>,
-    open: Option<SqliteConnection>,
+    waits: Waits,
+    open: Option<Db>,
 }
 
 /// How the file is opened.
@@ -70,25 +74,26 @@ pub(crate) fn create_private(path: &Path) -> Result<(), StoreError> {
 pub(crate) static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 
 /// Brings the file to this release's form.
-pub(crate) async fn migrate(db: &mut SqliteConnection) -> Result<(), StoreError> {
-    let migrated = MIGRATIONS.run(db).await;
+pub(crate) async fn migrate(db: &mut Db) -> Result<(), StoreError> {
+    let (driver, waits) = db.driver();
+    let migrated = waits.for_the(MIGRATIONS.run(driver)).await;
     migrated.map_err(|error| StoreError::storage("bringing the log file up to date")(error.into()))
 }
 
 impl WriteFile {
-    pub(crate) fn new(path: &Path, room: Option<Arc<AtomicU32>>) -> Self {
+    pub(crate) fn new(path: &Path, room: Option<Arc<AtomicU32>>, waits: Waits) -> Self {
         let mut wal = path.as_os_str().to_owned();
         wal.push("-wal");
-        Self { wal: wal.into(), options: options(path), room, open: None }
+        Self { wal: wal.into(), options: options(path), room, waits, open: None }
     }
 
     /// The connection, opened if there is none.
-    pub(crate) async fn take(&mut self) -> Result<SqliteConnection, StoreError> {
+    pub(crate) async fn take(&mut self) -> Result<Db, StoreError> {
         if let Some(open) = self.open.take() {
             return Ok(open);
         }
         let storage = StoreError::storage("opening the log file");
-        let mut db = self.options.connect().await.map_err(&storage)?;
+        let mut db = Db::open(&self.options, self.waits).await.map_err(&storage)?;
         if let Some(room) = &self.room {
             let pragma = format!("PRAGMA max_page_count = {}", room.load(Ordering::Relaxed));
             sqlx::query(AssertSqlSafe(pragma)).execute(&mut db).await.map_err(&storage)?;
@@ -102,7 +107,7 @@ impl WriteFile {
     }
 
     /// Takes a sound connection back.
-    pub(crate) fn put_back(&mut self, db: SqliteConnection) {
+    pub(crate) fn put_back(&mut self, db: Db) {
         self.open = Some(db);
     }
 

@@ -17,6 +17,7 @@ use tlog::{Checkpoint, Note};
 
 use crate::{
     accept::{self, stored_header},
+    db::Waits,
     erasures,
     error::StoreError,
     forks, indexes,
@@ -321,7 +322,7 @@ pub async fn peek(
     if !path.exists() {
         return Ok(Vec::new());
     }
-    let mut file = crate::connection::WriteFile::new(path, None);
+    let mut file = crate::connection::WriteFile::new(path, None, Waits::InTurn);
     let mut db = file.take().await?;
     crate::connection::migrate(&mut db).await?;
     let mut peeked = Vec::new();

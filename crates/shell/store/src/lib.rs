@@ -19,6 +19,7 @@ mod claims;
 mod connection;
 mod copy;
 mod cosigned;
+mod db;
 mod duties;
 mod eras;
 mod erasures;
@@ -31,6 +32,7 @@ mod logs;
 mod proofs;
 mod read;
 mod read_register;
+mod readers;
 mod receipts;
 mod region;
 mod register;
@@ -49,17 +51,17 @@ use std::{
 use civic::RegionView;
 use ed25519_dalek::SigningKey;
 use record::{LogName, Network, UnixMillis, region::Roster};
-use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
 use tlog::{KeyName, NoteSignature, VerifierKey};
 use tokio::sync::{Semaphore, broadcast, mpsc, watch};
 
-use crate::connection::WriteFile;
+use crate::{connection::WriteFile, readers::Readers};
 
 pub use accept::{Accepted, Incoming};
 pub use acks::StoredAck;
 pub use append::{Appended, Draft, Guard, Reference};
 pub use claims::{Agreement, Claim};
 pub use copy::{copy, form, n_records};
+pub use db::Waits;
 pub use eras::peek;
 pub use erasures::Erasure;
 pub use error::StoreError;
@@ -84,6 +86,8 @@ pub struct StoreConfig {
     pub is_settled: bool,
     /// The one source of time.
     pub clock: Arc<dyn runtime::clock::Clock>,
+    /// How SQLite is waited for.
+    pub waits: Waits,
 }
 
 /// The log that this process writes, and what it signs with.
@@ -136,6 +140,7 @@ impl StoreConfig {
             own,
             is_settled: true,
             clock,
+            waits: Waits::GivingWay,
         }
     }
 }
@@ -160,15 +165,13 @@ impl std::fmt::Debug for Cosigner {
 
 /// The most jobs that wait for the writer; further callers wait their turn.
 const MAX_WAITING_JOBS: usize = 1_024;
-/// Readers that SQLite serves at once.
-const N_READERS: u32 = 3;
 
 /// The store: cheap to clone, one per process and file.
 #[derive(Debug, Clone)]
 pub struct Store {
     jobs: mpsc::Sender<jobs::Waiting>,
     room: Arc<Semaphore>,
-    read: SqlitePool,
+    read: Readers,
     commits: broadcast::Sender<Arc<Commit>>,
     fault: watch::Receiver<Option<StoreError>>,
     region: watch::Receiver<Arc<RegionView>>,
@@ -204,28 +207,20 @@ impl Store {
         connection::create_private(path)?;
         let options = connection::options(path);
         let storage = StoreError::storage("opening the log file");
-        let mut write = WriteFile::new(path, max_pages);
+        let mut write = WriteFile::new(path, max_pages, config.waits);
         let mut db = write.take().await?;
         connection::migrate(&mut db).await?;
         write.put_back(db);
-        let read = SqlitePoolOptions::new()
-            .max_connections(N_READERS)
-            // A connection to a file of this machine does not go away; asking it costs as much as a small read.
-            .test_before_acquire(false)
-            .connect_with(options.read_only(true))
-            .await
-            .map_err(&storage)?;
+        let read = Readers::open(options, config.waits).await.map_err(&storage)?;
         let config = Arc::new(config);
         let (jobs, waiting) = mpsc::channel(MAX_WAITING_JOBS);
         let room = Arc::new(Semaphore::new(jobs::MAX_WAITING_BYTES));
-        let last_item = read::feed_end(&read).await?;
-        let now = Arc::new(region::read(&read, &config.region).await?);
-        let deadline = {
-            let mut db = read.acquire().await.map_err(&storage)?;
-            register::read_deadline(
-                &transaction::read(&mut db, register::NEXT_DEADLINE, []).await?,
-            )?
-        };
+        let mut db = read.acquire().await.map_err(&storage)?;
+        let last_item = read::feed_end(&mut db).await?;
+        let now = Arc::new(region::read(&mut db, &config.region).await?);
+        let deadline = transaction::read(&mut db, register::NEXT_DEADLINE, []).await?;
+        let deadline = register::read_deadline(&deadline)?;
+        drop(db);
         let (region, read_pool, settled) = (now, read.clone(), config.is_settled);
         let files = writer::Files { write, read: read_pool, last_item, region, deadline, settled };
         let writer::Told { commits, fault, region, statement_due, settled } =

@@ -6,11 +6,11 @@ use std::{
 };
 
 use record::{CommunityId, LogName};
-use sqlx::{Row as _, SqliteConnection};
+use sqlx::Row as _;
 use tlog::{Frontier, Hash, TileCache, TileRef, leaf_hash, tile};
 
 use crate::{
-    cosigned::RecentHeads, error::StoreError, forks, rows, transaction::Transaction,
+    cosigned::RecentHeads, db::Db, error::StoreError, forks, rows, transaction::Transaction,
     witness::Unstated, writer::Scope,
 };
 
@@ -374,7 +374,7 @@ fn hashes(bytes: &[u8]) -> Option<Vec<Hash>> {
 }
 
 /// The partial tiles at the edge of a stored tree.
-async fn load_edge(tx: &mut SqliteConnection, row: &LogRow) -> Result<TileCache, StoreError> {
+async fn load_edge(tx: &mut Db, row: &LogRow) -> Result<TileCache, StoreError> {
     let mut edge = TileCache::new();
     for tile in tile::edge_tiles(row.frontier.size()) {
         let hashes = load_tile(&mut *tx, row.log_no, tile).await?;
@@ -386,7 +386,7 @@ async fn load_edge(tx: &mut SqliteConnection, row: &LogRow) -> Result<TileCache,
 
 /// The hashes of a tile: as stored, or for a partial tile of level 0 from the headers themselves.
 pub(crate) async fn load_tile(
-    db: &mut SqliteConnection,
+    db: &mut Db,
     log_no: i64,
     tile: TileRef,
 ) -> Result<Vec<Hash>, StoreError> {
@@ -422,10 +422,7 @@ pub(crate) async fn load_tile(
 }
 
 /// The log and index of a place, for readers.
-pub(crate) async fn log_of_place(
-    db: &mut SqliteConnection,
-    place: i64,
-) -> Result<(LogName, u64), StoreError> {
+pub(crate) async fn log_of_place(db: &mut Db, place: i64) -> Result<(LogName, u64), StoreError> {
     let (log_no, index) = split_place(place);
     let row = sqlx::query("SELECT community, era FROM logs WHERE log_no = $1")
         .bind(log_no)

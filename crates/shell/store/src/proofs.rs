@@ -1,18 +1,19 @@
 //! Proofs from stored tiles.
 
 use record::LogName;
-use sqlx::SqliteConnection;
 use tlog::{Hash, NodeRef, TileCache, TileRef, prove, tile};
 
 use crate::{
     Store,
+    db::Db,
     error::StoreError,
     logs::{self, load_tile},
+    readers::Reader,
 };
 
 /// The tiles that hold these nodes of a tree of `size`.
 async fn cache_of(
-    db: &mut SqliteConnection,
+    db: &mut Db,
     log_no: i64,
     nodes: &[NodeRef],
     size: u64,
@@ -31,7 +32,7 @@ fn outside(error: prove::ProveError) -> StoreError {
 
 /// Proof that a tree of `new_size` continues the tree of `old_size` of the same stored log.
 pub(crate) async fn consistency(
-    db: &mut SqliteConnection,
+    db: &mut Db,
     log_no: i64,
     old_size: u64,
     new_size: u64,
@@ -42,11 +43,7 @@ pub(crate) async fn consistency(
 }
 
 /// The root of a stored log at a size that it has or had.
-pub(crate) async fn root_at(
-    db: &mut SqliteConnection,
-    log_no: i64,
-    size: u64,
-) -> Result<Hash, StoreError> {
+pub(crate) async fn root_at(db: &mut Db, log_no: i64, size: u64) -> Result<Hash, StoreError> {
     let nodes = prove::root_nodes(size).map_err(outside)?;
     let cache = cache_of(db, log_no, &nodes, size).await?;
     prove::root_at(size, &cache.lookup()).map_err(outside)
@@ -132,8 +129,8 @@ impl Store {
         &self,
         log: LogName,
         size: u64,
-    ) -> Result<(sqlx::pool::PoolConnection<sqlx::Sqlite>, logs::LogRow), StoreError> {
-        let mut db = self.read.acquire().await.map_err(StoreError::storage("opening a reader"))?;
+    ) -> Result<(Reader, logs::LogRow), StoreError> {
+        let mut db = self.reader().await?;
         let row = logs::find_log(&mut *db, log)
             .await?
             .ok_or_else(|| StoreError::NotFound { what: format!("log of {}", log.community) })?;

@@ -8,15 +8,18 @@ use record::{
     limits::{MAX_HEADER_BYTES, MAX_PAYLOAD_BYTES},
     verified::Content,
 };
-use sqlx::{SqliteConnection, sqlite::SqliteRow};
+use sqlx::sqlite::SqliteRow;
 use tlog::Hash;
 
 use crate::{
     Store,
     accept::stored_header,
+    db::Db,
     error::StoreError,
     logs::{self, LogRow, place_of},
-    proofs, rows,
+    proofs,
+    readers::Reader,
+    rows,
 };
 
 /// A record as stored.
@@ -112,7 +115,7 @@ pub(crate) fn read_record(row: &SqliteRow) -> Result<StoredRecord, StoreError> {
 }
 
 pub(crate) async fn range(
-    db: &mut SqliteConnection,
+    db: &mut Db,
     log_no: i64,
     start: u64,
     end: u64,
@@ -138,7 +141,7 @@ const MAX_RECORD_BYTES: usize = MAX_HEADER_BYTES + 32 + MAX_PAYLOAD_BYTES;
 /// Where a run of records ends that has at most so many bytes, and at least one record. Sizes are read without the
 /// payloads: 256 of the largest would be 64 MiB. So few that they fit in any case are not measured.
 async fn end_within(
-    db: &mut SqliteConnection,
+    db: &mut Db,
     (log_no, start, end): (i64, u64, u64),
     max_bytes: usize,
 ) -> Result<u64, StoreError> {
@@ -162,19 +165,14 @@ async fn end_within(
     Ok(end.min(start.saturating_add(fitting.unsigned_abs().max(1))))
 }
 
-pub(crate) async fn known_log(
-    db: &mut SqliteConnection,
-    log: LogName,
-) -> Result<LogRow, StoreError> {
+pub(crate) async fn known_log(db: &mut Db, log: LogName) -> Result<LogRow, StoreError> {
     logs::find_log(db, log)
         .await?
         .ok_or_else(|| StoreError::NotFound { what: format!("log of {}", log.community) })
 }
 
 impl Store {
-    pub(crate) async fn reader(
-        &self,
-    ) -> Result<sqlx::pool::PoolConnection<sqlx::Sqlite>, StoreError> {
+    pub(crate) async fn reader(&self) -> Result<Reader, StoreError> {
         self.read.acquire().await.map_err(StoreError::storage("opening a reader"))
     }
 
@@ -194,7 +192,7 @@ impl Store {
     ///
     /// [`StoreError::Storage`] if the disk fails; so for every reader below.
     pub async fn logs(&self) -> Result<Vec<LogRow>, StoreError> {
-        logs::all_logs(&self.read).await
+        logs::all_logs(&mut *self.reader().await?).await
     }
 
     /// One log.
@@ -203,7 +201,7 @@ impl Store {
     ///
     /// As [`Store::logs`].
     pub async fn log(&self, log: LogName) -> Result<Option<LogRow>, StoreError> {
-        logs::find_log(&self.read, log).await
+        logs::find_log(&mut *self.reader().await?, log).await
     }
 
     /// Records `start..end` of a log, as far as they are held.
@@ -241,7 +239,7 @@ impl Store {
         )
         .bind(place_of(row.log_no, start.min(end))?)
         .bind(place_of(row.log_no, end)?)
-        .fetch_all(&self.read)
+        .fetch_all(&mut *self.reader().await?)
         .await
         .map_err(StoreError::storage("reading headers"))
     }
@@ -273,7 +271,7 @@ impl Store {
     }
 
     /// The number of a log, which never changes.
-    async fn log_no(&self, db: &mut SqliteConnection, log: LogName) -> Result<i64, StoreError> {
+    async fn log_no(&self, db: &mut Db, log: LogName) -> Result<i64, StoreError> {
         // A panic while this is held cannot leave the map half-changed.
         let numbers = || self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
         let known = numbers().get(&log).copied();
@@ -332,7 +330,7 @@ impl Store {
         .bind(rows::to_i64(after.instant.0)?)
         .bind(after_seq)
         .bind(i64::from(limit))
-        .fetch_all(&self.read)
+        .fetch_all(&mut *self.reader().await?)
         .await
         .map_err(StoreError::storage("reading the feed"))?
         .iter()
@@ -351,7 +349,7 @@ impl Store {
         )
         .bind(before)
         .bind(i64::from(limit))
-        .fetch_all(&self.read)
+        .fetch_all(&mut *self.reader().await?)
         .await
         .map_err(StoreError::storage("reading the feed"))?
         .iter()
@@ -367,7 +365,7 @@ impl Store {
     pub async fn item_count(&self) -> Result<u64, StoreError> {
         // Items are numbered from 1 without gaps, and never taken away.
         let n: Option<i64> = sqlx::query_scalar("SELECT MAX(seq) FROM items")
-            .fetch_one(&self.read)
+            .fetch_one(&mut *self.reader().await?)
             .await
             .map_err(StoreError::storage("counting the feed"))?;
         Ok(n.unwrap_or(0).unsigned_abs())
@@ -404,7 +402,7 @@ pub(crate) struct FeedEnd {
 }
 
 /// Where the feed ends: the clock of a restarted process does not go behind it.
-pub(crate) async fn feed_end(db: &sqlx::SqlitePool) -> Result<FeedEnd, StoreError> {
+pub(crate) async fn feed_end(db: &mut Db) -> Result<FeedEnd, StoreError> {
     let newest =
         sqlx::query("SELECT seq, log_size, instant, item FROM items ORDER BY seq DESC LIMIT 1")
             .fetch_optional(db)

@@ -45,7 +45,7 @@ impl Store {
         .bind(kind.to_owned())
         .bind(after)
         .bind(i64::from(limit))
-        .fetch_all(&self.read)
+        .fetch_all(&mut *self.reader().await?)
         .await
         .map_err(StoreError::storage("reading the register"))?
         .iter()
@@ -63,7 +63,7 @@ impl Store {
             "SELECT case_no, id, kind, state, view FROM cases WHERE id = $1 AND kind IS NOT NULL",
         )
         .bind(id.as_bytes().to_vec())
-        .fetch_optional(&self.read)
+        .fetch_optional(&mut *self.reader().await?)
         .await
         .map_err(StoreError::storage("reading the register"))?
         .map(|row| read_case(&row))
@@ -82,7 +82,7 @@ impl Store {
              WHERE name = $1 AND kind IS NOT NULL ORDER BY state = 'refused', id LIMIT 1",
         )
         .bind(name.to_owned())
-        .fetch_optional(&self.read)
+        .fetch_optional(&mut *self.reader().await?)
         .await
         .map_err(StoreError::storage("reading the register"))?
         .map(|row| read_case(&row))
@@ -98,7 +98,7 @@ impl Store {
         let rows: Vec<(String, String, i64)> = sqlx::query_as(
             "SELECT kind, state, COUNT(*) FROM cases WHERE kind IS NOT NULL GROUP BY kind, state ORDER BY kind, state",
         )
-        .fetch_all(&self.read)
+        .fetch_all(&mut *self.reader().await?)
         .await
         .map_err(StoreError::storage("reading the register"))?;
         Ok(rows.into_iter().map(|(kind, state, n)| (kind, state, n.unsigned_abs())).collect())
@@ -137,7 +137,7 @@ impl Store {
         let row: Option<(i64, Vec<u8>)> =
             sqlx::query_as("SELECT n_on_roll, roll_root FROM rolls WHERE community = $1")
                 .bind(community.as_bytes().to_vec())
-                .fetch_optional(&self.read)
+                .fetch_optional(&mut *self.reader().await?)
                 .await
                 .map_err(StoreError::storage("reading a roll"))?;
         row.map(|(n_on_roll, root)| {
@@ -160,7 +160,7 @@ impl Store {
         let row = self.known_log(log).await?;
         sqlx::query_as("SELECT reason, detail FROM refusals WHERE place = $1")
             .bind(place_of(row.log_no, index)?)
-            .fetch_optional(&self.read)
+            .fetch_optional(&mut *self.reader().await?)
             .await
             .map_err(StoreError::storage("reading a refusal"))
     }

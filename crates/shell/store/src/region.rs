@@ -7,11 +7,12 @@ use record::{
     CommunityId, Payload, RecordId, UnixMillis, kind::Known, limits::MAX_STATEMENTS,
     payload::Affiliation, region::RegionAction,
 };
-use sqlx::{SqlitePool, sqlite::SqliteRow};
+use sqlx::sqlite::SqliteRow;
 
 use crate::{
     Store,
     accept::stored_header,
+    db::Db,
     error::StoreError,
     forks,
     logs::{place_of, split_place},
@@ -73,9 +74,8 @@ pub(crate) async fn refold(scope: &mut Scope<'_>) -> Result<(), StoreError> {
 }
 
 /// The region when the file is opened.
-pub(crate) async fn read(db: &SqlitePool, founded: &RegionView) -> Result<RegionView, StoreError> {
-    let mut db = db.acquire().await.map_err(StoreError::storage("opening a reader"))?;
-    Ok(founded.after(&statements(&transaction::read(&mut db, STATEMENTS, []).await?)?))
+pub(crate) async fn read(db: &mut Db, founded: &RegionView) -> Result<RegionView, StoreError> {
+    Ok(founded.after(&statements(&transaction::read(db, STATEMENTS, []).await?)?))
 }
 
 /// Keeps an affiliation unless a later one is kept: of a later era, or further on in the same log.

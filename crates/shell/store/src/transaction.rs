@@ -10,12 +10,12 @@
 //! of sqlx does, so it may go one day: the tests below would tell, and each statement would take a hop of its own again.
 
 use sqlx::{
-    Arguments as _, AssertSqlSafe, Either, Executor as _, SqliteConnection,
+    Arguments as _, AssertSqlSafe, Either, Executor as _,
     sqlite::{SqliteArguments, SqliteRow},
 };
 use tokio_stream::StreamExt as _;
 
-use crate::error::StoreError;
+use crate::{db::Db, error::StoreError};
 
 /// Statements that travel together at most. SQLite keeps them prepared by their joint text, and long runs of different
 /// length would drive each other out.
@@ -70,7 +70,7 @@ impl<T: Into<Self>> From<Option<T>> for Value {
 /// closed: only that undoes what was written.
 #[derive(Debug)]
 pub(crate) struct Transaction<'c> {
-    db: &'c mut SqliteConnection,
+    db: &'c mut Db,
     /// Statements that wait, each ended by a semicolon.
     sql: String,
     n_queued: usize,
@@ -82,7 +82,7 @@ pub(crate) struct Transaction<'c> {
 
 impl<'c> Transaction<'c> {
     /// Begins a transaction that may write; a fault of that shows at the first question.
-    pub(crate) fn begin(db: &'c mut SqliteConnection) -> Self {
+    pub(crate) fn begin(db: &'c mut Db) -> Self {
         let sql = "BEGIN IMMEDIATE;".to_owned();
         Self { db, sql, n_queued: 1, values: SqliteArguments::default(), attempt: "writing" }
     }
@@ -134,7 +134,7 @@ impl<'c> Transaction<'c> {
     }
 
     /// The connection, after everything that is queued: for questions that are asked outside of transactions, too.
-    pub(crate) async fn connection(&mut self) -> Result<&mut SqliteConnection, StoreError> {
+    pub(crate) async fn connection(&mut self) -> Result<&mut Db, StoreError> {
         self.run().await?;
         Ok(&mut *self.db)
     }
@@ -196,7 +196,7 @@ impl<'c> Transaction<'c> {
 
 /// The rows of one statement, outside of a transaction.
 pub(crate) async fn read(
-    db: &mut SqliteConnection,
+    db: &mut Db,
     sql: &str,
     values: impl IntoIterator<Item = Value>,
 ) -> Result<Vec<SqliteRow>, StoreError> {
@@ -209,12 +209,14 @@ pub(crate) async fn read(
 
 #[cfg(test)]
 mod tests {
-    use sqlx::{Connection as _, Row as _};
+    use sqlx::{Row as _, sqlite::SqliteConnectOptions};
 
     use super::*;
+    use crate::db::Waits;
 
-    async fn table() -> SqliteConnection {
-        let mut db = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+    async fn table() -> Db {
+        let memory = SqliteConnectOptions::new().in_memory(true);
+        let mut db = Db::open(&memory, Waits::GivingWay).await.unwrap();
         sqlx::query("CREATE TABLE t (a INTEGER PRIMARY KEY, b BLOB, c TEXT)")
             .execute(&mut db)
             .await

@@ -10,7 +10,6 @@ use std::{
 
 use civic::RegionView;
 use record::{LogName, UnixMillis};
-use sqlx::{Connection as _, SqliteConnection, SqlitePool};
 use tlog::Hash;
 use tokio::{
     sync::{OwnedSemaphorePermit, broadcast, mpsc, watch},
@@ -20,6 +19,7 @@ use tokio::{
 use crate::{
     StoreConfig, append,
     connection::WriteFile,
+    db::Db,
     duties::Duties,
     erasures::{self, Noted},
     error::StoreError,
@@ -27,6 +27,7 @@ use crate::{
     jobs::{Answer, Job, Reply, Waiting},
     logs::{self, LogRow, Tails},
     read::{FeedEnd, FeedItem},
+    readers::Readers,
     receipts, register,
     transaction::Transaction,
     witness,
@@ -113,7 +114,7 @@ pub(crate) struct Scope<'a> {
 
 struct Writer {
     file: WriteFile,
-    read: SqlitePool,
+    read: Readers,
     config: Arc<StoreConfig>,
     region: Arc<RegionView>,
     region_told: watch::Sender<Arc<RegionView>>,
@@ -139,7 +140,7 @@ struct Writer {
 /// What the writer works on.
 pub(crate) struct Files {
     pub(crate) write: WriteFile,
-    pub(crate) read: SqlitePool,
+    pub(crate) read: Readers,
     /// The end of the feed in them.
     pub(crate) last_item: FeedEnd,
     /// The region as they tell it.
@@ -352,7 +353,7 @@ impl Writer {
 
     async fn transact(
         &mut self,
-        db: &mut SqliteConnection,
+        db: &mut Db,
         jobs: Vec<Job>,
         answers: &mut Vec<Answer>,
     ) -> Result<Commit, StoreError> {

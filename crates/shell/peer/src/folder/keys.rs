@@ -17,6 +17,7 @@ use runtime::files;
 use zeroize::Zeroizing;
 
 use super::{FolderError, Keys, Seed, fresh_seed};
+use crate::machine::{Fresh, Randomness};
 
 /// What the keys of an epoch are made of. Printing shows nothing of them.
 #[derive(Clone)]
@@ -60,11 +61,20 @@ impl KeySeeds {
     ///
     /// [`FolderError::Randomness`].
     pub fn fresh() -> Result<Self, FolderError> {
+        Self::of(&Fresh)
+    }
+
+    /// Keys of this randomness.
+    ///
+    /// # Errors
+    ///
+    /// [`FolderError::Randomness`].
+    pub fn of(randomness: &dyn Randomness) -> Result<Self, FolderError> {
         Ok(Self {
-            log: fresh_seed()?,
-            transport: fresh_seed()?,
-            mirror: fresh_seed()?,
-            witness: fresh_seed()?,
+            log: randomness.seed()?,
+            transport: randomness.seed()?,
+            mirror: randomness.seed()?,
+            witness: randomness.seed()?,
             officer: None,
         })
     }

@@ -181,6 +181,7 @@ async fn exchange(
         Err(fault) => Err(Status::unavailable(format!("{}: {fault}", fault.reason()))),
     });
     tokio::select! {
+        biased;
         ended = stream::run(peer, remote, second.chain(rest), out) => ended,
         () = sending => Err(StreamEnd::Finished),
     }

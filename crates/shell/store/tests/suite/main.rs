@@ -1,4 +1,4 @@
-//! What every store must do, as functions over [`store::Store`].
+//! What every store must do, as functions over [`store::Store`]; here over one whose tasks give way, on a disk.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -23,3 +23,14 @@ mod register;
 mod settling;
 mod witnesses;
 mod world;
+
+use store::Waits;
+use tempfile::TempDir;
+
+/// How stores here wait for SQLite.
+pub(crate) const WAITS: Waits = Waits::GivingWay;
+
+/// A folder for a file.
+pub(crate) fn folder() -> TempDir {
+    tempfile::tempdir().unwrap()
+}

@@ -76,6 +76,7 @@ pub(crate) fn config(n: u8, clock: &Arc<ManualClock>) -> StoreConfig {
         },
         is_settled: true,
         clock: Arc::clone(clock) as _,
+        waits: crate::WAITS,
     }
 }
 
@@ -91,7 +92,7 @@ pub(crate) fn region() -> RegionId {
 
 pub(crate) async fn place(n: u8) -> Place {
     let clock = Arc::new(ManualClock::at(NOON));
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::folder();
     let store = reopen(folder.path(), n, &clock).await;
     Place { store, clock, folder, log: log_of(n) }
 }
