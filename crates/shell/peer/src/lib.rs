@@ -25,6 +25,7 @@ pub mod links;
 pub mod mesh_config;
 pub mod neighbours;
 pub mod offline;
+pub mod orders;
 pub mod own;
 pub mod pages;
 pub mod quotas;

@@ -13,6 +13,7 @@ mod forks;
 mod hellos;
 mod keys;
 mod meshes;
+mod orders;
 mod pages;
 mod quotas;
 mod regions;
