@@ -2,6 +2,7 @@
 
 mod join;
 mod start;
+mod status;
 
 use std::ffi::OsString;
 
@@ -56,6 +57,9 @@ enum Command {
     Join(join::Join),
     /// Shows the configuration that `run` would use, or what is wrong with it.
     CheckConfig(start::Settings),
+    /// Has a log withheld, or said to have moved or gone; lifts that; lists it.
+    #[command(subcommand)]
+    Status(status::StatusCommand),
     /// Writes a completion script for a shell.
     #[command(
         after_help = "Example: folkmoot-coordinator completion bash > /etc/bash_completion.d/folkmoot-coordinator"
@@ -91,6 +95,7 @@ fn carry_out(command: Command) -> Result<Option<Said>, CommandError> {
         Command::Join(join) => join::join(join).map(Some),
         Command::Run(run) => start::run(run).map(|()| None),
         Command::CheckConfig(settings) => start::check_config(settings).map(Some),
+        Command::Status(command) => status::run(command).map(Some),
         Command::Completion { shell } => Ok(Some(completion(shell))),
     }
 }

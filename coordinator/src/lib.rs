@@ -17,4 +17,5 @@ pub mod service;
 mod export;
 mod item;
 mod metrics;
+mod orders;
 mod words;

@@ -13,7 +13,7 @@ use tonic::{server::NamedService, service::RoutesBuilder};
 use super::{CommandError, ENV_PREFIX, Said};
 use crate::{
     feed::{Feed, MAX_SUBSCRIBERS},
-    pages,
+    orders, pages,
 };
 
 #[derive(Debug, Args)]
@@ -165,6 +165,16 @@ fn start(folder: DataFolder, config: Config, manner: Manner) -> Result<(), HostE
 async fn serve(folder: DataFolder, config: Config, manner: Manner) -> Result<(), HostError> {
     let settings = pages::Settings::of(&config);
     let mut host = Host::open(folder, config, Role::Coordinator).await?;
+    // Before anybody is served.
+    orders::take_up(host.folder(), &host.peer)?;
+    let (stop, followed) =
+        (host.tasks.stop_signal(), orders::follow(host.folder().clone(), host.peer.clone()));
+    host.tasks.spawn("orders about logs", async move {
+        tokio::select! {
+            () = stop.stopped() => Ok(()),
+            done = followed => done,
+        }
+    });
     let feed = Feed::new(host.peer.clone(), MAX_SUBSCRIBERS, host.tasks.stop_signal());
     host.tasks.spawn("feed", feed.clone().run());
     let pages = pages::pages(feed.clone(), settings);

@@ -261,3 +261,65 @@ async fn the_effective_configuration_is_shown() {
     assert_eq!(shown["listen"], "127.0.0.1:1");
     assert_eq!(output.status.code(), Some(0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_has_a_log_withheld_its_node_is_told_and_lifting_it_ends_that() {
+    let parent = tempfile::tempdir().unwrap();
+    let (east, east_id) = found(parent.path(), "Eastside");
+    let (seat, coordinator) = found(parent.path(), "Estuary coordinator");
+    let region = charter(parent.path(), &[east_id], coordinator);
+    let (mut child, ready) = run(seat.path(), &parent.path().join("charter.toml")).await;
+    let (grpc, plain) = (ready["grpc"].as_str().unwrap(), ready["plain"].as_str().unwrap());
+    let node = open(&east, region).await;
+    tokio::spawn(node.peer.clone().spread_growth());
+    let place = Seat { id: coordinator, address: Some(grpc.to_owned()) };
+    tokio::spawn(keep_linked(node.peer.clone(), place));
+    node.append(node.pool("LED panels", 20, 0)).await;
+    let path = format!("/log/{east_id}/0/checkpoint");
+    let until = async |is_so: &dyn Fn(&Value, Option<&'static str>, &str) -> bool| {
+        let looked = async {
+            loop {
+                let place = seat.path().to_str().unwrap();
+                let listed = told(&["status", "list", "--json", "--dir", place]).await;
+                let listed = listed.json()["statuses"].clone();
+                let standing = node.peer.links().all().into_iter().find_map(|(_, it)| it.standing);
+                let head = get(plain, &path).await.0;
+                if is_so(&listed, standing.map(|it| it.reason), &head) {
+                    return listed;
+                }
+            }
+        };
+        tokio::time::timeout(LONG, looked).await.expect("in time")
+    };
+    until(&|_, _, head| head.contains(" 200 ")).await;
+    let id = east_id.to_string();
+    let dir = ["--dir", seat.path().to_str().unwrap()];
+
+    let set = ["status", "set", &id, "withheld", "--reason", "personal-data", "--json"];
+    let asked = told(&[&set[..], &dir].concat()).await;
+    assert_eq!(asked.code, Some(0), "{}", asked.sentence);
+    assert_eq!(asked.json()["log"], format!("{east_id}/0"));
+    let listed = until(&|listed, standing, head| {
+        let is_filed = listed[0]["filed"] == true;
+        is_filed && standing == Some("withheld.personal_data") && head.contains(" 451 ")
+    });
+    let listed = listed.await;
+    assert_eq!(
+        (&listed[0]["standing"], &listed[0]["lifted_by"]),
+        (&"withheld".into(), &"appeal".into())
+    );
+    let statuses = get(plain, "/register/logs").await.1;
+    assert!(statuses.contains("withheld.personal_data"), "{statuses}");
+
+    let moved = told(&[&["status", "set", &id, "moved"], &dir[..]].concat()).await;
+    assert_eq!(moved.code, Some(1), "{}", moved.sentence);
+    let lifted = told(&[&["status", "lift", &id], &dir[..]].concat()).await;
+    assert_eq!(lifted.code, Some(0), "{}", lifted.sentence);
+    until(&|listed, standing, head| {
+        listed.as_array().is_some_and(Vec::is_empty) && standing.is_none() && head.contains(" 200 ")
+    })
+    .await;
+    drop(child.stdin.take());
+    let ended = tokio::time::timeout(LONG, child.wait()).await.expect("it stops in time").unwrap();
+    assert!(ended.success(), "{ended:?}");
+}

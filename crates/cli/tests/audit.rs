@@ -329,6 +329,30 @@ async fn a_log_that_is_withheld_in_public_is_told_and_is_no_evidence() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_the_operators_withhold_is_not_served_and_an_audit_tells_it_from_what_was_lost() {
+    let estuary = estuary().await;
+    estuary.grow(3).await;
+    estuary.pass(60).await;
+    estuary.coordinator.set_orders([(estuary.log(), Reason::Ordered)].into());
+    let unsaid = estuary.audit(&[]).await;
+    assert_eq!(unsaid.exit, Exit::Verification, "nothing is said of it in public: {unsaid:?}");
+
+    estuary.coordinator.treat_forks().await.unwrap();
+    estuary.pass(60).await;
+    let run = estuary.audit(&[&estuary.acks().await]).await;
+    assert_eq!(run.exit, Exit::Ok, "{run:?}");
+    let withheld = reasons(&run.json()["withheld"]);
+    assert!(withheld.iter().all(|it| it == "served.missing") && !withheld.is_empty(), "{run:?}");
+
+    estuary.coordinator.set_orders([].into());
+    estuary.coordinator.treat_forks().await.unwrap();
+    estuary.pass(60).await;
+    let run = estuary.audit(&[&estuary.acks().await]).await;
+    assert_eq!(run.exit, Exit::Ok, "{run:?}");
+    assert_eq!(reasons(&run.json()["withheld"]), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_policy_says_how_far_the_coordinators_log_is_witnessed() {
     let estuary = estuary().await;
     estuary.grow(1).await;

@@ -101,6 +101,9 @@ impl Http {
             StatusCode::OK => {}
             StatusCode::NOT_FOUND => return Ok(Fetched::Absent),
             StatusCode::GONE => return Ok(Fetched::Erased),
+            StatusCode::FORBIDDEN | StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS => {
+                return Ok(Fetched::Withheld);
+            }
             _ if status.is_server_error() => {
                 return Err(unreachable(url, &format!("it answered {status}")));
             }

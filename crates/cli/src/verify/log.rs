@@ -404,7 +404,7 @@ async fn payloads(source: &Source, start: u64, end: u64) -> Result<Vec<Option<Co
             };
             found.push(match answer.await.map_err(ended)?? {
                 Fetched::Found(page) => Some(content_of(&page)?),
-                Fetched::Absent | Fetched::Erased => None,
+                Fetched::Absent | Fetched::Erased | Fetched::Withheld => None,
             });
         }
     }

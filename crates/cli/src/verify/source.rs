@@ -22,6 +22,9 @@ pub(super) enum Source {
     Http(Arc<Http>),
 }
 
+/// The reason of a failure to read a log that is withheld.
+pub(super) const PAGE_WITHHELD: &str = "page.withheld";
+
 /// What came for a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fetched {
@@ -31,6 +34,8 @@ pub(super) enum Fetched {
     Absent,
     /// It was, and has been erased.
     Erased,
+    /// The log is withheld there; its status says why.
+    Withheld,
 }
 
 impl Source {
@@ -96,6 +101,14 @@ impl Source {
                     self.place()
                 );
                 Err(Failure::new(Exit::Failed, "page.missing", detail))
+            }
+            Fetched::Withheld => {
+                let detail = format!(
+                    "{} withholds this log; the coordinator's own log and /register/logs say why. Nothing was verified. \
+                     Whoever else holds it can be asked.",
+                    self.place()
+                );
+                Err(Failure::new(Exit::Failed, PAGE_WITHHELD, detail))
             }
         }
     }

@@ -11,6 +11,7 @@
 //! begun          that record 0 of the log was written once; empty
 //! clerk.sock     the clerk's socket of a node; 0600
 //! region         the certificate by which the community joined its region; public
+//! orders.toml    what a coordinator's operators decided about logs; not secret
 //! backup.toml    when the folder was last copied by `backup`; public
 //! ```
 

@@ -26,6 +26,7 @@ pub mod machine;
 pub mod mesh_config;
 pub mod neighbours;
 pub mod offline;
+pub mod orders;
 pub mod own;
 pub mod pages;
 pub mod quotas;

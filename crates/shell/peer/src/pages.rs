@@ -9,20 +9,24 @@
 //! | `/log/<id>/<era>/proof/<index>` | a tlog-proof to the largest checkpoint that a quorum cosigned, or else to the newest |
 //! | `/log/<id>/<era>/identity` | the identity bundle |
 //! | `/log/<id>/<era>/evidence` | evidence that the log forked, if it did |
+//! | all of these | 451 or 403 while the operators of this coordinator withhold the log; its status says why |
 //! | `POST /witness/add-checkpoint` | the C2SP witness: a cosignature on a checkpoint that is proved |
 //! | `/.well-known/folkmoot/region` | the region's newest epoch, and the certificate that shows it |
 //! | `/healthz`, `/readyz`, `/metrics` | for the operator |
 
 mod region;
 
+use std::collections::BTreeMap;
+
 use axum::{
     Router,
-    extract::{Path, State},
+    extract::{Path, Request, State},
     http::{HeaderValue, StatusCode, header},
+    middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::get,
 };
-use record::LogName;
+use record::{LogName, payload::status::Reason};
 use runtime::{
     health::{Health, Readiness},
     telemetry::Metrics,
@@ -51,9 +55,33 @@ pub fn log_pages(peer: Peer) -> Router {
         .route("/log/{community}/{era}/payload/{index}", get(payload))
         .route("/log/{community}/{era}/proof/{index}", get(proof))
         .route("/log/{community}/{era}/tile/{*place}", get(tile))
+        .route_layer(from_fn_with_state(peer.clone(), must_be_served))
         .route("/.well-known/folkmoot/region", get(region::region))
         .with_state(peer.clone())
         .merge(witness_pages(peer))
+}
+
+/// Refuses every page of a log that is withheld here: 451 if a law asks for it, else 403.
+async fn must_be_served(
+    State(peer): State<Peer>,
+    Path(place): Path<BTreeMap<String, String>>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let named = place.get("community").zip(place.get("era"));
+    let log = named.and_then(|(community, era)| log_name(community, era).ok());
+    match log.and_then(|it| peer.withheld(it)) {
+        None => Ok(next.run(request).await),
+        Some(reason) => {
+            let by_law = matches!(reason, Reason::Ordered | Reason::PersonalData);
+            let code = if by_law {
+                StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS
+            } else {
+                StatusCode::FORBIDDEN
+            };
+            Err(Problem::new(code, reason.token(), reason.sentence()))
+        }
+    }
 }
 
 /// The pages for whoever runs the process.

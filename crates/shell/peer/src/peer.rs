@@ -16,7 +16,7 @@ use replica::{Admission, ExchangeConfig, HeldLog, LogIdentity, PendingHead};
 use runtime::{clock::Clock, stop::StopSignal};
 use store::{Cosigner, LogRow, OwnLog, Store, StoreConfig, StoreError, Waits};
 use tlog::{KeyName, Note};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use crate::{
     charter::CharterFile,
@@ -24,6 +24,7 @@ use crate::{
     heads::OpenedHeads,
     links::Links,
     machine::Machine,
+    orders::Orders,
     own::Own,
     quotas::Quotas,
     settling::Settling,
@@ -95,6 +96,8 @@ pub(crate) struct Shared {
     links: Links,
     settling: Settling,
     quotas: Quotas,
+    /// What the operators of a coordinator decided about logs.
+    orders: watch::Sender<Arc<Orders>>,
     /// The filings behind every epoch, proved, with the hash of the newest.
     certified: Certified,
     identities: Mutex<BTreeMap<LogName, Arc<LogIdentity>>>,
@@ -157,6 +160,7 @@ impl Peer {
                 links: Links::default(),
                 settling: Settling::default(),
                 quotas: Quotas::default(),
+                orders: watch::Sender::default(),
                 certified: Mutex::default(),
                 identities: Mutex::default(),
                 heads: OpenedHeads::default(),
@@ -229,6 +233,10 @@ impl Peer {
     /// Who has to wait, at a coordinator.
     pub(crate) fn quotas(&self) -> &Quotas {
         &self.shared.quotas
+    }
+
+    pub(crate) fn orders(&self) -> &watch::Sender<Arc<Orders>> {
+        &self.shared.orders
     }
 
     /// Who has shown what they hold of our own log.

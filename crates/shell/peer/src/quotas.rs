@@ -107,7 +107,7 @@ impl Peer {
         }
     }
 
-    /// Lifts every pause when it is over, by itself, and says which logs forked. Runs until it is dropped.
+    /// Lifts every pause when it is over, by itself, and says which logs forked and what the operators decided. Runs until it is dropped.
     ///
     /// # Errors
     ///
@@ -118,10 +118,10 @@ impl Peer {
         loop {
             tokio::time::sleep(LOOK_AGAIN).await;
             self.lift_due().await?;
-            let forks = Some(self.store().forks().await?);
-            if told != forks {
+            let reasons = Some(self.reasons().await?);
+            if told != reasons {
                 self.treat_forks().await?;
-                told = forks;
+                told = reasons;
             }
         }
     }
@@ -132,9 +132,9 @@ impl Peer {
     ///
     /// [`StoreError`] if the disk cannot be read.
     pub async fn lift_due(&self) -> Result<(), StoreError> {
-        let (now, forked) = (UnixMillis(self.clock().now_millis()), self.forked().await?);
+        let (now, reasons) = (UnixMillis(self.clock().now_millis()), self.reasons().await?);
         for log in self.quotas().with(|limiter| limiter.lift(now)) {
-            self.treat(standing(&forked, log, now)).await;
+            self.treat(standing(&reasons, log, now)).await;
         }
         Ok(())
     }

@@ -176,6 +176,9 @@ impl LogService for Peer {
     ) -> Result<Response<GetProofResponse>, Status> {
         let GetProofRequest { community, era, index } = request.into_inner();
         let log = LogName { community: community_of(&community)?, era };
+        if let Some(reason) = self.withheld(log) {
+            return Err(refusal_status(Code::PermissionDenied, reason.token(), reason.sentence()));
+        }
         let (record, tlog_proof) =
             self.proof(log, index).await.map_err(|error| status_of(&error))?;
         let content =

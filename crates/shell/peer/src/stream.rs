@@ -10,6 +10,7 @@
 //! Both sides keep reading while they wait to send, so that two full queues never wait for each other.
 
 mod end;
+mod withheld;
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -63,11 +64,15 @@ pub async fn run(
     tokio::pin!(frames);
     note_skew(peer, remote);
     note_region(peer, remote);
+    // The other side tells of it anew at the beginning of each stream, if there is anything to tell.
+    peer.links().update(remote.community, |link| link.standing = None);
     // Before the heads are read, so that no growth falls between.
     let mut grown = peer.grown();
     let mut region = peer.store().region();
     region.mark_unchanged();
     let mut treated = peer.quotas().listen();
+    let mut orders = peer.orders_changed();
+    orders.mark_unchanged();
     let (admitted, seats) = (peer.admitted(), peer.region().quorum());
     let held = peer.held_logs().await?;
     let config = ExchangeConfig { quorum: peer.quorum().await?, ..peer.exchange_config() };
@@ -101,6 +106,7 @@ pub async fn run(
                     return Err(StreamEnd::RegionChanged);
                 }
             }
+            Ok(()) = orders.changed() => return Err(StreamEnd::Missed),
             growth = grown.recv() => stream.on_growth(growth).await?,
             status = treated.recv() => match status {
                 Ok(status) => stream.handle(Input::Treated(status)).await?,
@@ -229,7 +235,7 @@ impl ReplicationStream<'_> {
     async fn carry_out(&mut self, outputs: Vec<Output>) -> Result<(), StreamEnd> {
         for output in outputs {
             match output {
-                Output::Send(frame) => self.queue.push_back(frame),
+                Output::Send(frame) => self.queue.extend(self.given(frame)),
                 Output::Load { .. } | Output::CheckRoot { .. } => self.read(output),
                 Output::Store(batch) => self.store(batch).await?,
                 Output::Evidence(evidence) => self.peer.file_evidence(evidence).await?,
@@ -259,6 +265,11 @@ impl ReplicationStream<'_> {
 
     /// Asks the store's readers; the answer comes back as an input.
     fn read(&self, output: Output) {
+        if let Some(refused) = self.not_given(&output) {
+            // A stream that has ended needs no answer.
+            let _ = self.answers.send(refused);
+            return;
+        }
         let (store, answers) = (self.peer.store().clone(), self.answers.clone());
         tokio::spawn(async move {
             let answer = match output {

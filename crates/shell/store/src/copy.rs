@@ -1,18 +1,19 @@
-//! The file from outside: a copy of it for a backup, and which form it has. Neither changes it, and either may be asked
-//! while another process has it open.
+//! The file from outside: a copy of it for a backup, which form it has, and a little of what it holds. Nothing here changes
+//! it, and all of it may be asked while another process has it open.
 //!
 //! A copy is one state of the file, whatever is written meanwhile: what was committed when it began. Nothing that was
 //! erased is in it, as `VACUUM INTO` writes only what is there.
 
 use std::{cmp::Ordering, fs::File, path::Path, time::Duration};
 
-use record::CommunityId;
+use record::{CommunityId, payload::Status};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use tlog::Frontier;
 
 use crate::{
     connection::{MIGRATIONS, create_private},
     error::StoreError,
+    indexes::{STATUSES, read_status},
 };
 
 /// How long SQLite waits for another process, which holds the file alone only while it opens or closes it.
@@ -82,6 +83,36 @@ pub async fn n_records(path: &Path, community: CommunityId) -> Result<u64, Store
     let Some(bytes) = found.map_err(&attempt)? else { return Ok(0) };
     let damaged = |_error| StoreError::Damaged { what: "a frontier" };
     Ok(Frontier::from_bytes(&bytes).map_err(damaged)?.size())
+}
+
+/// The eras of a community's log that a file holds, in ascending order.
+///
+/// # Errors
+///
+/// [`StoreError::Storage`] if it cannot be read.
+pub async fn eras(path: &Path, community: CommunityId) -> Result<Vec<u32>, StoreError> {
+    let attempt = StoreError::storage("looking for a log in the log file");
+    let mut db = read_only(path).await?;
+    let sql = "SELECT era FROM logs WHERE community = ? ORDER BY era";
+    let found = sqlx::query_scalar::<_, i64>(sql).bind(community.as_bytes().to_vec());
+    let found = found.fetch_all(&mut db).await;
+    db.close().await.map_err(&attempt)?;
+    let era = |it| u32::try_from(it).ok().ok_or(StoreError::Damaged { what: "an era" });
+    found.map_err(&attempt)?.into_iter().map(era).collect()
+}
+
+/// The newest status of each log that a coordinator has filed, as a file holds them.
+///
+/// # Errors
+///
+/// [`StoreError::Storage`] if it cannot be read.
+pub async fn statuses_of(path: &Path, by: CommunityId) -> Result<Vec<Status>, StoreError> {
+    let attempt = StoreError::storage("reading statuses in the log file");
+    let mut db = read_only(path).await?;
+    let found = sqlx::query(STATUSES).fetch_all(&mut db).await;
+    db.close().await.map_err(&attempt)?;
+    let read: Result<Vec<_>, _> = found.map_err(&attempt)?.iter().map(read_status).collect();
+    Ok(read?.into_iter().filter(|(coordinator, _)| *coordinator == by).map(|(_, it)| it).collect())
 }
 
 async fn read_only(path: &Path) -> Result<SqliteConnection, StoreError> {

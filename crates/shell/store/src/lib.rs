@@ -60,7 +60,7 @@ pub use accept::{Accepted, Incoming};
 pub use acks::StoredAck;
 pub use append::{Appended, Draft, Guard, Reference};
 pub use claims::{Agreement, Claim};
-pub use copy::{copy, form, n_records};
+pub use copy::{copy, eras, form, n_records, statuses_of};
 pub use db::Waits;
 pub use eras::peek;
 pub use erasures::Erasure;

@@ -1,9 +1,9 @@
 //! What a coordinator said in its own log: receipts, indexes, statuses.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use record::{
-    LogName, Payload, UnixMillis, VerifiedRecord,
+    CommunityId, LogName, Payload, UnixMillis, VerifiedRecord,
     index::Replay,
     payload::{
         Index, Receipt,
@@ -157,6 +157,12 @@ impl Claims {
     pub(super) fn is_withheld(&self, log: &LogName) -> bool {
         let standing = self.statuses.get(log).map(Status::standing);
         matches!(standing, Some(Standing::Withheld | Standing::Gone))
+    }
+
+    /// The communities of which it says that it does not serve a log.
+    pub(super) fn withheld(&self) -> BTreeSet<CommunityId> {
+        let logs = self.statuses.keys().filter(|log| self.is_withheld(log));
+        logs.map(|log| log.community).collect()
     }
 
     /// Whether a receipt or an index followed an acknowledgement in time, for as much of it as needs one.

@@ -9,7 +9,11 @@ use tlog::{Frontier, Hash};
 use super::{acks::Acks, claims::Claims, finding::Finding, sums::Signed};
 use crate::{Console, Failure};
 
-use super::super::{log, source::Source, trust::Trust};
+use super::super::{
+    log,
+    source::{PAGE_WITHHELD, Source},
+    trust::Trust,
+};
 
 /// Where a promise was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +77,9 @@ pub(super) async fn compare(
     match read {
         Ok(_) => Ok(reading.finish()),
         Err(failure) if failure.exit() == Exit::Verification => Ok(reading.broken(&failure)),
-        Err(failure) if failure.reason() == "page.missing" => Ok(reading.finish()),
+        Err(failure) if matches!(failure.reason(), "page.missing" | PAGE_WITHHELD) => {
+            Ok(reading.finish())
+        }
         Err(failure) => Err(failure),
     }
 }

@@ -225,8 +225,13 @@ impl Auditor {
         }
         self.check_coverage();
         self.checked.polls = self.polls.len() as u64;
-        let wrong = self.polls.iter().flat_map(|it| self.signed.check(it));
-        self.findings.contradictions.extend(wrong);
+        let withheld = self.claims.withheld();
+        for poll in &self.polls {
+            match self.signed.unread(poll, &withheld) {
+                Some(finding) => self.findings.withheld.push(finding),
+                None => self.findings.contradictions.extend(self.signed.check(poll)),
+            }
+        }
         Ok(())
     }
 

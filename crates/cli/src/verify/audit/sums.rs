@@ -8,7 +8,7 @@
 //! The page is not signed, so it proves nothing against the coordinator by itself; the tallies are, so whoever reads both
 //! knows which to believe.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use record::{
     CommunityId, Payload, RecordId, VerifiedRecord,
@@ -80,6 +80,26 @@ impl Signed {
             }
             Some(_) | None => {}
         }
+    }
+
+    /// That the sums of a poll cannot be made again, because counts in it or its result are in a log that the coordinator
+    /// withholds and says so.
+    pub(super) fn unread(&self, poll: &Value, withheld: &BTreeSet<CommunityId>) -> Option<Finding> {
+        let names_one = |it: &Value, at: &str| {
+            text(it, at).parse().is_ok_and(|it: CommunityId| withheld.contains(&it))
+        };
+        let tallies = poll.get("tallies").and_then(Value::as_array).into_iter().flatten();
+        let unread =
+            tallies.filter(|it| names_one(it, "/community")).any(|it| self.signed(it).is_none());
+        let result = poll.get("result").and_then(Value::as_str).and_then(|it| it.parse().ok());
+        let undeclared = result.is_some_and(|id: RecordId| !self.declarations.contains_key(&id));
+        (unread || (undeclared && names_one(poll, "/opener"))).then(|| {
+            let id = text(poll, "/id");
+            let detail = format!(
+                "The sums of the poll {id} rest on a log that is withheld, and were not made again."
+            );
+            Finding::new("sum.withheld", None, 0, detail)
+        })
     }
 
     /// What is wrong with a poll as it is shown.
@@ -234,6 +254,23 @@ mod tests {
         let announced =
             json!({ "id": "fmr1a", "tallies": [], "sums": null, "outcome": null, "result": null });
         assert_eq!(signed().check(&announced), []);
+    }
+
+    #[test]
+    fn a_sum_that_rests_on_a_log_withheld_in_public_is_told_apart() {
+        let withheld = |n: u8| BTreeSet::from([CommunityId::from_bytes([n; 32])]);
+        let mut signed = signed();
+        assert_eq!(signed.unread(&poll(), &withheld(1)), None, "it could be read all the same");
+        signed.tallies.remove(&id(1));
+        let told = signed.unread(&poll(), &withheld(1)).unwrap();
+        assert_eq!(told.reason, "sum.withheld");
+        assert_eq!(signed.unread(&poll(), &withheld(2)), None, "that is no excuse for another's");
+        let mut signed = self::signed();
+        signed.declarations.clear();
+        let mut opened = poll();
+        opened["opener"] = json!(CommunityId::from_bytes([4; 32]));
+        assert!(signed.unread(&opened, &withheld(4)).is_some());
+        assert_eq!(signed.unread(&opened, &withheld(5)), None);
     }
 
     #[test]

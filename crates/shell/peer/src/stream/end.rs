@@ -34,8 +34,8 @@ pub enum StreamEnd {
     /// The region has another epoch: who is admitted or seated has changed.
     #[error("the region has changed; the stream begins anew")]
     RegionChanged,
-    /// How logs are treated changed faster than this stream could be told.
-    #[error("this side was busy; the stream begins anew")]
+    /// How logs are treated changed faster than this stream could be told, or what is withheld changed.
+    #[error("how logs are treated here has changed; the stream begins anew")]
     Missed,
     /// This process is stopping.
     #[error("this side is stopping")]

@@ -14,6 +14,7 @@ mod forks;
 mod hellos;
 mod keys;
 mod meshes;
+mod orders;
 mod pages;
 mod quotas;
 mod regions;

@@ -2,6 +2,10 @@
 
 use std::{cmp::Ordering, os::unix::fs::PermissionsExt as _, path::Path};
 
+use record::{
+    Payload, UnixMillis,
+    payload::{Status, status::Reason},
+};
 use sqlx::Connection as _;
 use store::{Store, StoreConfig, StoreError};
 
@@ -137,4 +141,23 @@ async fn the_form_of_a_file_is_told_without_changing_it() {
     assert_eq!(store::form(&file).await.unwrap(), Ordering::Greater);
     change("DELETE FROM _sqlx_migrations WHERE 2 < version").await;
     assert_eq!(store::form(&file).await.unwrap(), Ordering::Less);
+}
+
+#[tokio::test]
+async fn eras_and_statuses_are_read_from_outside_while_the_file_is_written() {
+    let (node, coordinator) = (place(1).await, place(101).await);
+    append_unknown(&node.store, 1).await;
+    carry(&node.store, &coordinator.store, node.log).await;
+    let file = coordinator.folder.path().join("log.sqlite");
+    assert_eq!(store::eras(&file, community(1)).await.unwrap(), [0]);
+    assert_eq!(store::eras(&file, community(5)).await.unwrap(), [0; 0]);
+    assert_eq!(store::n_records(&file, community(1)).await.unwrap(), 1);
+    assert_eq!(store::n_records(&file, community(5)).await.unwrap(), 0);
+    let status = |reason| Status { log: node.log, since: UnixMillis(NOON), reason, until: None };
+    for reason in [Some(Reason::Abuse), None] {
+        append(&coordinator.store, draft(&Payload::Status(status(reason)), Vec::new())).await;
+        let told = store::statuses_of(&file, community(101)).await.unwrap();
+        assert_eq!(told, [status(reason)]);
+    }
+    assert_eq!(store::statuses_of(&file, community(102)).await.unwrap(), []);
 }
