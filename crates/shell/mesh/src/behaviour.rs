@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     config::MeshConfig,
+    dial_backs::DialBacks,
     gate::Gate,
     limits::{Limits, MAX_DOORBELL_BYTES, RelayLimits},
     members::Members,
@@ -43,7 +44,7 @@ pub(crate) struct Behaviour {
     relay: Toggle<relay::Behaviour>,
     dcutr: dcutr::Behaviour,
     autonat: autonat::v2::client::Behaviour,
-    autonat_server: Toggle<autonat::v2::server::Behaviour>,
+    dial_backs: Toggle<DialBacks>,
     mdns: Toggle<mdns::tokio::Behaviour>,
 }
 
@@ -91,7 +92,7 @@ impl Behaviour {
                 .into(),
             dcutr: dcutr::Behaviour::new(me),
             autonat: autonat::v2::client::Behaviour::default(),
-            autonat_server: config.relay.then(autonat::v2::server::Behaviour::default).into(),
+            dial_backs: config.relay.then(|| DialBacks::new(members.clone())).into(),
             mdns: mdns.transpose()?.into(),
         })
     }
@@ -176,7 +177,8 @@ fn relay_config(limits: &RelayLimits, members: &Members) -> relay::Config {
         max_reservations: limits.max_reservations,
         max_reservations_per_peer: 1,
         max_circuits: limits.max_circuits,
-        max_circuits_per_peer: limits.max_circuits_per_key,
+        // libp2p refuses a circuit if there are more than so many already.
+        max_circuits_per_peer: limits.max_circuits_per_key.saturating_sub(1),
         max_circuit_duration: limits.max_circuit_time,
         max_circuit_bytes: limits.max_circuit_bytes,
         ..relay::Config::default()

@@ -23,6 +23,7 @@ mod address;
 mod behaviour;
 mod book;
 mod config;
+mod dial_backs;
 mod doorbell;
 mod driver;
 mod frames;

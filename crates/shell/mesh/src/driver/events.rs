@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use libp2p::{
-    PeerId, autonat,
+    Multiaddr, PeerId, autonat,
     core::ConnectedPoint,
     gossipsub::{self, MessageAcceptance},
     identify, kad, mdns, ping, relay,
@@ -19,6 +19,10 @@ use crate::{
     limits::MAX_ADDRESSES_PER_KEY,
     seam::{Event, Rung},
 };
+
+/// Connected nodes beyond which those of the local network are not connected as well: whoever of them is wanted is found by
+/// its key.
+const ENOUGH_NEIGHBOURS: usize = 8;
 
 impl Driver {
     #[allow(
@@ -90,8 +94,7 @@ impl Driver {
             }
             BehaviourEvent::Mdns(mdns::Event::Discovered(found)) => {
                 for (peer, address) in found {
-                    self.note_addresses(peer, [address]);
-                    self.dial(peer);
+                    self.on_neighbour(peer, address);
                 }
             }
             BehaviourEvent::Autonat(autonat::v2::client::Event { result, tested_addr, .. }) => {
@@ -152,6 +155,16 @@ impl Driver {
             && let Some(address) = self.book.of(&peer).into_iter().next()
         {
             self.relays.insert(peer, address);
+        }
+    }
+
+    /// Somebody answered on the local network, where anybody may answer.
+    fn on_neighbour(&mut self, peer: PeerId, address: Multiaddr) {
+        if self.members.contain(&peer) {
+            self.note_addresses(peer, [address.clone()]);
+        }
+        if self.swarm.connected_peers().count() < ENOUGH_NEIGHBOURS {
+            self.dial_at(peer, vec![address]);
         }
     }
 

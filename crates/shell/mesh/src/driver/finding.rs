@@ -116,9 +116,14 @@ impl Driver {
 
     /// Dials a key where it is known to be; tells whether it is under way.
     pub(super) fn dial(&mut self, peer: PeerId) -> bool {
+        self.dial_at(peer, self.book.of(&peer))
+    }
+
+    /// Dials a key at these addresses, and wherever libp2p knows it to be; tells whether it is under way.
+    pub(super) fn dial_at(&mut self, peer: PeerId, addresses: Vec<Multiaddr>) -> bool {
         let dial = DialOpts::peer_id(peer)
             .condition(PeerCondition::DisconnectedAndNotDialing)
-            .addresses(self.book.of(&peer))
+            .addresses(addresses)
             .extend_addresses_through_behaviour()
             .build();
         match self.swarm.dial(dial) {

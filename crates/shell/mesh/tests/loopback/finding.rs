@@ -106,6 +106,22 @@ async fn a_node_that_comes_back_is_found_again() {
     b.connected_to(a.key).await;
 }
 
+#[tokio::test]
+async fn the_last_connection_with_room_is_taken_and_the_next_only_when_one_has_ended() {
+    let mut full = config(TCP);
+    full.limits.max_connections = 1;
+    let mut a = Node::start(1, full, &[2, 3]).await;
+    let b = Node::start(2, config_at(TCP, &a), &[1]).await;
+    a.connected_to(b.key).await;
+    let mut c = Node::start(3, config_at(TCP, &a), &[1]).await;
+    c.parted_from(a.key).await;
+    let left = b.key;
+    drop(b);
+    a.parted_from(left).await;
+    let told = a.wait_for(Option::take).await;
+    assert!(matches!(told, Event::Connected(it) if it == c.key), "{told:?}");
+}
+
 fn without_key(address: &str) -> mesh::Address {
     address.split("/p2p/").next().unwrap().parse().unwrap()
 }

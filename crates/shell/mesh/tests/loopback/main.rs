@@ -9,6 +9,7 @@
 
 mod doorbells;
 mod finding;
+mod lan;
 mod relaying;
 mod streams;
 mod support;
