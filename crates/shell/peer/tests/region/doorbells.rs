@@ -146,3 +146,28 @@ async fn a_doorbell_of_a_member_whose_log_is_not_here_leads_to_whoever_passed_it
     let opened = held.asked(|it| if let Command::Open(key, _) = it { Some(key) } else { None });
     assert_eq!(opened.await, from);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doorbells_without_a_pause_do_not_put_off_what_one_of_them_told_of() {
+    let region = region(2).await;
+    let author = founder(&region, 1).await;
+    let mut ringing = hold(author.clone());
+    append(&author, b"hello").await;
+    let message = ringing.rung().await;
+    let mut held = hold(founder(&region, 0).await);
+    let from = NodeKey([0; 32]);
+    held.tell(Event::Connected(from)).await;
+    held.tell(Event::Rung(Rung { from, message, ticket: Ticket(7) })).await;
+    let events = held.events.clone();
+    let flood = tokio::spawn(async move {
+        loop {
+            let rung = Rung { from, message: vec![0xff; 40], ticket: Ticket(8) };
+            if events.send(Event::Rung(rung)).await.is_err() {
+                return;
+            }
+        }
+    });
+    let opened = held.asked(|it| if let Command::Open(key, _) = it { Some(key) } else { None });
+    assert_eq!(opened.await, from);
+    flood.abort();
+}
