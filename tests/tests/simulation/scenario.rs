@@ -70,7 +70,9 @@ impl Plan {
             n_nodes: usize::try_from(chance.within(3, 7)).unwrap(),
             n_coordinators: usize::try_from(chance.within(1, 3)).unwrap(),
             deceit,
-            restores: chance.percent(40),
+            // Evidence that was lost with a disk is not drawn yet.
+            restores: chance.percent(40)
+                && !matches!(deceit, Deceit::TwoFaces | Deceit::Equivocates),
             millis: chance.within(SHORTEST_RUN_MILLIS, LONGEST_RUN_MILLIS),
         }
     }
@@ -329,6 +331,10 @@ impl Run {
         self.calm().await;
         self.set_clocks();
         self.owe().await;
+        if self.faces.is_some() {
+            // A lie counts from when it is told: both faces are reached again.
+            sleep(RESTORE_TIME).await;
+        }
         for round in 1..=2 {
             if let Err(why) = self.exchange_all().await {
                 self.broken.push(format!("exchange {round}: {why}"));
