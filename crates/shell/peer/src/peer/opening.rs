@@ -18,7 +18,7 @@ use crate::{
     folder::{DataFolder, Keys},
 };
 
-/// Whether the community in a folder has this place in a charter, as [`Peer::open`] asks.
+/// Whether the community in a folder has this place in a charter, as [`super::Peer::open`] asks.
 ///
 /// # Errors
 ///
