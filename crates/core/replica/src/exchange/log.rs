@@ -134,11 +134,20 @@ pub(super) struct Serve {
     pub(super) is_queued: bool,
     /// Nobody asked for it: one batch goes out, however much of the range it is.
     pub(super) is_pushed: bool,
+    /// What is being loaded was to be pushed, and the peer has asked for something else since.
+    pub(super) is_overtaken: bool,
 }
 
 impl Serve {
     pub(super) const fn new(next: u64, end: u64, credit: u32) -> Self {
-        Self { next, end, credit, is_loading: false, is_queued: false, is_pushed: false }
+        let [is_loading, is_queued, is_pushed, is_overtaken] = [false; 4];
+        Self { next, end, credit, is_loading, is_queued, is_pushed, is_overtaken }
+    }
+
+    /// This range in place of one that nobody asked for: a load under way is to be dropped once it is answered.
+    pub(super) const fn turned_to(self, next: u64, end: u64) -> Self {
+        let Self { is_loading, is_queued, .. } = self;
+        Self { is_loading, is_queued, is_overtaken: is_loading, ..Self::new(next, end, 0) }
     }
 
     /// Whether nothing is under way, so that another range may be served.

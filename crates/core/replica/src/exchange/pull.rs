@@ -250,8 +250,11 @@ impl Exchange {
             // It was on the way when the log was stopped.
             return self.count_stray();
         }
-        let Some(pull) = state.pull.as_mut().filter(|it| 0 < it.outstanding) else {
+        if state.is_announced(&batch) {
             return self.pass_over(&batch);
+        }
+        let Some(pull) = state.pull.as_mut().filter(|it| 0 < it.outstanding) else {
+            return self.refuse(log, &Fault::Unsolicited);
         };
         pull.outstanding -= 1;
         self.credit_used = self.credit_used.saturating_sub(1);

@@ -62,20 +62,23 @@ impl Exchange {
         }
     }
 
-    /// A batch came that no pull waits for. One that was announced is passed over: it is held already, or will be asked
-    /// for in its turn.
+    /// Passes over a batch that was announced and that no pull waits for: it is held already, or will be asked for in its
+    /// turn.
     pub(super) fn pass_over(&mut self, batch: &Batch) {
         let Some(state) = self.logs.get_mut(&batch.log) else { return };
-        let is_it = |it: &mut Announced| it.from == batch.start && it.to == batch.tree_size;
-        match state.announced.take_if(is_it) {
-            None => self.refuse(batch.log, &Fault::Unsolicited),
-            Some(it) if it.to <= state.tentative.size() => {}
-            Some(_) => self.count_stray(),
+        state.announced = None;
+        if state.tentative.size() < batch.tree_size {
+            self.count_stray();
         }
     }
 }
 
 impl LogState {
+    /// Whether this is the batch that was announced, and no pull waits for it.
+    pub(super) fn is_announced(&self, batch: &Batch) -> bool {
+        self.announced == Some(Announced { from: batch.start, to: batch.tree_size })
+    }
+
     /// Where the batch begins that is on its way to this head, if it continues what is held.
     pub(super) fn take_announced(&mut self, target: &SignedHead) -> Option<u64> {
         let held = self.tentative.size();

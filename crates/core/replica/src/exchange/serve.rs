@@ -96,8 +96,10 @@ impl Exchange {
             return self.refuse(log, &bad_want);
         }
         let serve = state.serve.get_or_insert(Serve::new(start, end, 0));
-        // The range may change only when nothing is under way.
-        if serve.is_idle() {
+        // The range may change only when nothing is under way that the peer asked for.
+        if serve.is_pushed {
+            *serve = serve.turned_to(start, end);
+        } else if serve.is_idle() {
             serve.next = serve.next.max(start);
             serve.end = end;
         } else if serve.end != end {
@@ -140,7 +142,7 @@ impl Exchange {
 
     pub(super) fn on_loaded(&mut self, batch: Batch) {
         let log = batch.log;
-        let Some(serve) = self.finish_load(log) else { return };
+        let Some(serve) = self.finish_load(log) else { return self.enqueue_load(log) };
         let is_asked_for = batch.start == serve.next && batch.tree_size == serve.end;
         let end = match check_shape(&batch) {
             Ok(()) if is_asked_for => batch.end(),
@@ -162,9 +164,10 @@ impl Exchange {
     }
 
     pub(super) fn on_not_loaded(&mut self, log: LogName, reason: &'static str, detail: String) {
-        if self.finish_load(log).is_some() {
-            self.refuse(log, &Fault::Store { reason, detail });
+        if self.finish_load(log).is_none() {
+            return self.enqueue_load(log);
         }
+        self.refuse(log, &Fault::Store { reason, detail });
     }
 
     /// The range whose load has been answered; `None` if nothing was asked for, or no longer is.
@@ -172,7 +175,8 @@ impl Exchange {
         let serve = self.logs.get_mut(&log)?.serve.as_mut().filter(|it| it.is_loading)?;
         serve.is_loading = false;
         self.n_loading = self.n_loading.saturating_sub(1);
-        Some(serve)
+        let is_overtaken = std::mem::take(&mut serve.is_overtaken);
+        Some(serve).filter(|_| !is_overtaken)
     }
 
     pub(super) fn on_ack(&mut self, ack: Ack) {

@@ -3,12 +3,17 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use record::{
+    UnixMillis,
+    payload::status::{Reason, Status},
+};
 
 use super::{
     author::{Author, network},
     world::{Node, World},
 };
 use crate::{
+    exchange::Input,
     frame::{Batch, Frame, Head},
     head::SignedHead,
 };
@@ -94,6 +99,27 @@ fn schedules() -> impl Strategy<Value = Vec<u16>> {
     prop::collection::vec(any::<u16>(), 0..200)
 }
 
+/// What happens to the writer and the reader of a log.
+#[derive(Debug, Clone)]
+enum Event {
+    Step(usize),
+    Settle,
+    Grow(usize),
+    Throttle,
+    Lift,
+}
+
+fn events() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        24 => any::<usize>().prop_map(Event::Step),
+        2 => Just(Event::Settle),
+        6 => (1_usize..4).prop_map(Event::Grow),
+        1 => (200_usize..400).prop_map(Event::Grow),
+        3 => Just(Event::Throttle),
+        3 => Just(Event::Lift),
+    ]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
@@ -141,6 +167,39 @@ proptest! {
         let is_well = |it: &super::world::End| it.refused.is_empty() && it.closed.is_none();
         prop_assert!(world.ends.iter().all(is_well));
         prop_assert!(world.nodes.iter().all(|it| it.evidence.is_empty()));
+    }
+
+    /// A writer whose log is throttled and let go, and grows by little and by much, at its reader and beside other logs.
+    #[test]
+    fn what_is_pushed_and_what_is_asked_for_never_get_in_each_others_way(
+        events in prop::collection::vec(events(), 100..300),
+    ) {
+        let mut author = Author::of(1, 10);
+        let others: Vec<_> = (2..6).map(|seed| Author::of(seed, 300)).collect();
+        let logs = [&author].into_iter().chain(&others);
+        let writer = Node { own: Some(author.log), ..Node::holding(logs) };
+        let mut world = World::pair(writer, Node::holding([&author]));
+        let treated = |reason| Input::Treated(Status { log: author.log, since: UnixMillis(1), reason, until: None });
+        let [throttled, lifted] = [Some(Reason::RecordsPerMinute), None].map(treated);
+        for event in events {
+            match event {
+                Event::Step(choice) => { world.step(choice); }
+                Event::Settle => world.settle(),
+                Event::Grow(n) => {
+                    let size = usize::try_from(author.size()).unwrap() + n;
+                    author.grow_to(size);
+                    world.publish(0, &author);
+                }
+                Event::Throttle => world.give(1, throttled.clone()),
+                Event::Lift => world.give(1, lifted.clone()),
+            }
+        }
+        world.give(1, lifted.clone());
+        world.settle();
+        prop_assert!(world.has_all(1, &author));
+        for end in [0, 1] {
+            prop_assert!(world.reasons(end).is_empty(), "{:?}", world.ends[end].refused);
+        }
     }
 
     #[test]

@@ -136,6 +136,59 @@ fn a_batch_that_was_announced_and_cannot_be_taken_is_asked_for_later() {
 }
 
 #[test]
+fn who_asks_while_a_pushed_batch_is_loaded_gets_what_was_asked_for_instead() {
+    for n_loaded_before in [0, 1] {
+        let mut author = Author::of(1, 10);
+        let mut world = followed(&author);
+        let (log, since) = (author.log, UnixMillis(1));
+        let treated = |reason| Input::Treated(Status { log, since, reason, until: None });
+        world.give(1, treated(Some(Reason::RecordsPerMinute)));
+        for size in [11, 12] {
+            author.grow_to(size);
+            let held = Node::holding([&author]).held(log);
+            world.nodes[0].logs.insert(log, super::world::StoredLog::of(&author));
+            world.give(0, Input::LocalHead(Box::new(held)));
+        }
+        // Both heads have come, and the batch behind the first is still being loaded, or has just left.
+        for _ in 0..n_loaded_before {
+            world.load_next(0);
+        }
+        for _ in 0..2 + n_loaded_before {
+            world.read_next(1);
+        }
+        world.give(1, treated(None));
+        // Two words on how the log is treated, then the want.
+        for _ in 0..3 {
+            world.read_next(0);
+        }
+        world.settle();
+        let refused = [0, 1].map(|end| world.reasons(end).len());
+        assert!(world.has_all(1, &author) && refused == [0, 0], "{refused:?}");
+        assert_eq!(world.size_at(1, log), 12);
+    }
+}
+
+#[test]
+fn a_batch_that_was_announced_for_an_older_head_than_the_one_pulled_is_passed_over() {
+    let mut author = Author::of(1, 10);
+    let (mut exchange, _) = Node::holding([&author]).open();
+    let (log, since) = (author.log, UnixMillis(1));
+    let treated = |reason| Input::Treated(Status { log, since, reason, until: None });
+    let _ = exchange.handle(treated(Some(Reason::RecordsPerMinute)));
+    author.grow_to(11);
+    let _ = give(&mut exchange, Frame::Heads(vec![head(&author, 10)]));
+    let pushed = batch(&author, 10);
+    author.grow_to(12);
+    let _ = give(&mut exchange, Frame::Heads(vec![head(&author, 0)]));
+    let asked = wants(&exchange.handle(treated(None)));
+    assert!(matches!(asked[..], [Want { start: 10, end: 12, .. }]), "{asked:?}");
+    let outputs = give(&mut exchange, Frame::Batch(pushed));
+    assert!(outputs.is_empty(), "{outputs:?}");
+    let outputs = give(&mut exchange, Frame::Batch(batch(&author, 10)));
+    assert!(matches!(&outputs[..], [Output::Store(store)] if store.frontier.size() == 12));
+}
+
+#[test]
 fn a_batch_of_what_has_come_by_another_way_is_passed_over() {
     let mut author = Author::of(1, 10);
     author.grow_to(11);

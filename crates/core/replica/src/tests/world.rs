@@ -331,6 +331,16 @@ impl World {
         true
     }
 
+    /// Gives an end the frame that came first.
+    pub(crate) fn read_next(&mut self, at: usize) {
+        self.take_from(at, 0);
+    }
+
+    /// Gives an end the answer to the load that it asked for first.
+    pub(crate) fn load_next(&mut self, at: usize) {
+        self.take_from(at, 1);
+    }
+
     fn take_from(&mut self, at: usize, queue: usize) {
         let node = self.ends[at].node;
         let end = &mut self.ends[at];
