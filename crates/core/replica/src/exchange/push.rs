@@ -12,7 +12,6 @@ use super::{
     log::{LogState, Serve, Standing},
 };
 use crate::{
-    fault::Fault,
     frame::{Batch, Head, LogName},
     head::SignedHead,
     limits::n_blocks,
