@@ -35,7 +35,7 @@ const MOST_TIME: Duration = Duration::from_secs(5);
 /// The same in fsyncs of the same run, where that is longer.
 const MOST_FSYNCS: u32 = 1_500;
 /// How often each node is asked what it holds.
-const ASKED_EVERY: Duration = Duration::from_millis(100);
+const ASKED_EVERY: Duration = Duration::from_millis(250);
 /// Until connections stand and caches are warm.
 const SETTLING: Duration = Duration::from_secs(30);
 /// The most that a node with ten neighbours keeps in memory.

@@ -7,7 +7,8 @@ use record::{
     identity::{Identity, IdentityBundle, MAX_BUNDLE_BYTES, verifier_key},
 };
 use tlog::{
-    Checkpoint, Hash, Note, checkpoint::CheckpointError, checkpoint::open_note, note::NoteError,
+    Checkpoint, Hash, Note, VerifierKey, checkpoint::CheckpointError, checkpoint::open_note,
+    note::NoteError,
 };
 
 use crate::{fault::Fault, frame::LogName};
@@ -119,34 +120,7 @@ impl SignedHead {
         identity: &LogIdentity,
         note_bytes: &Arc<[u8]>,
     ) -> Result<Self, Fault> {
-        let note = Note::parse(note_bytes).map_err(|error| malformed(&error))?;
-        let stated = Checkpoint::parse_text(note.text()).map_err(|error| malformed(&error))?;
-        let LogName { community, era } = log;
-        let expected = network.log_origin(&community, era);
-        if stated.origin.as_str() != expected {
-            let found = stated.origin.as_str().chars().take(MAX_SHOWN_CHARS).collect();
-            return Err(Fault::OtherOrigin { expected, found });
-        }
-        let identity = identity.identity();
-        let is_of_identity = (identity.network(), identity.community()) == (network, community);
-        let log_key = identity.log_key_for(era, stated.size).filter(|_| is_of_identity);
-        let log_key = *log_key.ok_or(Fault::UnknownKey)?;
-        let key = verifier_key(network, &community, era, &log_key);
-        // The kept head of an ended era may be signed by the key of the next: its size and root are the officers'.
-        let kept_key = identity.kept_key(era).filter(|_| {
-            let signed = note.signatures().iter().any(|line| line.is_by(&key));
-            let kept = identity.kept(era).map(|it| (it.size, it.root));
-            !signed && kept == Some((stated.size, stated.root))
-        });
-        let log_key = *kept_key.unwrap_or(&log_key);
-        let key = verifier_key(network, &community, era, &log_key);
-        let (signed, _) = open_note(note, &key, &[]).map_err(|error| fault_of(&error))?;
-        let own_line = signed.note().signatures().iter().find(|line| line.is_by(&key));
-        let bare = Note::new(signed.text().to_owned(), own_line.cloned().into_iter().collect())
-            .map_err(|error| malformed(&error))?;
-        let bare: Arc<[u8]> = bare.render().into_bytes().into();
-        let note = if bare == *note_bytes { bare.clone() } else { note_bytes.clone() };
-        Ok(Self { size: stated.size, root: stated.root, note, bare })
+        UnverifiedHead::read(network, log, identity, note_bytes)?.verify()
     }
 
     /// How many records it covers.
@@ -187,6 +161,70 @@ impl SignedHead {
     /// What the note takes of memory beyond the bare one.
     pub(crate) fn extra_bytes(&self) -> usize {
         if Arc::ptr_eq(&self.note, &self.bare) { 0 } else { self.note.len() }
+    }
+}
+
+/// A checkpoint of a log as it came, with the key that is to have signed it.
+#[derive(Debug)]
+pub(crate) struct UnverifiedHead {
+    head: SignedHead,
+    note: Note,
+    key: VerifierKey,
+}
+
+impl UnverifiedHead {
+    /// Everything of [`SignedHead::open`] but the signature.
+    pub(crate) fn read(
+        network: &Network,
+        log: LogName,
+        identity: &LogIdentity,
+        note_bytes: &Arc<[u8]>,
+    ) -> Result<Self, Fault> {
+        let note = Note::parse(note_bytes).map_err(|error| malformed(&error))?;
+        let stated = Checkpoint::parse_text(note.text()).map_err(|error| malformed(&error))?;
+        let LogName { community, era } = log;
+        let expected = network.log_origin(&community, era);
+        if stated.origin.as_str() != expected {
+            let found = stated.origin.as_str().chars().take(MAX_SHOWN_CHARS).collect();
+            return Err(Fault::OtherOrigin { expected, found });
+        }
+        let identity = identity.identity();
+        let is_of_identity = (identity.network(), identity.community()) == (network, community);
+        let log_key = identity.log_key_for(era, stated.size).filter(|_| is_of_identity);
+        let log_key = *log_key.ok_or(Fault::UnknownKey)?;
+        let key = verifier_key(network, &community, era, &log_key);
+        // The kept head of an ended era may be signed by the key of the next: its size and root are the officers'.
+        let kept_key = identity.kept_key(era).filter(|_| {
+            let signed = note.signatures().iter().any(|line| line.is_by(&key));
+            let kept = identity.kept(era).map(|it| (it.size, it.root));
+            !signed && kept == Some((stated.size, stated.root))
+        });
+        let log_key = *kept_key.unwrap_or(&log_key);
+        let key = verifier_key(network, &community, era, &log_key);
+        let own_line = note.signatures().iter().find(|line| line.is_by(&key));
+        let bare = Note::new(note.text().to_owned(), own_line.cloned().into_iter().collect())
+            .map_err(|_no_line| Fault::UnknownKey)?;
+        let bare: Arc<[u8]> = bare.render().into_bytes().into();
+        let note_bytes = if bare == *note_bytes { bare.clone() } else { note_bytes.clone() };
+        let head = SignedHead { size: stated.size, root: stated.root, note: note_bytes, bare };
+        Ok(Self { head, note, key })
+    }
+
+    /// Verifies the signature of the log.
+    pub(crate) fn verify(self) -> Result<SignedHead, Fault> {
+        open_note(self.note, &self.key, &[]).map_err(|error| fault_of(&error))?;
+        Ok(self.head)
+    }
+
+    /// What the signature depends on, if the log's key has signed once: the key, and the note with that line alone.
+    pub(crate) fn signed_by(&self) -> Option<(VerifierKey, Arc<[u8]>)> {
+        let n_lines = self.note.signatures().iter().filter(|line| line.is_by(&self.key)).count();
+        (n_lines == 1).then(|| (self.key.clone(), self.head.bare.clone()))
+    }
+
+    /// The head, whose signature has been verified before.
+    pub(crate) fn known(self) -> SignedHead {
+        self.head
     }
 }
 

@@ -24,6 +24,7 @@
 //! | [`limits`] | every limit, with its arithmetic |
 //! | [`quota`] | who has to wait |
 //! | [`silence`] | a coordinator that does not do what it owes |
+//! | [`verified`] | what was verified lately, for every stream |
 //!
 //! Not here: the encoding of frames (`proto`), storage, when to dial whom (`peer`), what a record
 //! means (`civic`), and whether a cosignature that came back verifies: its cosigner's key is known to
@@ -38,6 +39,7 @@ pub mod head;
 pub mod limits;
 pub mod quota;
 pub mod silence;
+pub mod verified;
 
 pub use batch::{BatchPlace, VerifiedBatch, verify_batch};
 pub use evidence::fork_evidence;
@@ -47,6 +49,7 @@ pub use exchange::{
 pub use fault::Fault;
 pub use frame::{Ack, Batch, Frame, Head, LogName, RawRecord, Refusal, Want};
 pub use head::{LogIdentity, SignedHead};
+pub use verified::Verified;
 
 #[cfg(test)]
 mod tests;

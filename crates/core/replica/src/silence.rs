@@ -71,6 +71,12 @@ pub struct Watch {
 }
 
 impl Watch {
+    /// Whether the coordinator owed an acknowledgement when it was looked at last.
+    #[must_use]
+    pub const fn owes_ack(&self) -> bool {
+        self.ack.is_some()
+    }
+
     /// Looks at the coordinator; tells what it is silent about, if it is. Any progress begins the time anew.
     pub fn look(&mut self, seen: Seen, now: UnixMillis) -> Option<Silence> {
         let Seen { own_size, acked_size, indexed_size, is_excused } = seen;
@@ -104,10 +110,12 @@ mod tests {
     fn a_head_without_an_ack_is_silence_after_ten_seconds_and_not_before() {
         let mut watch = Watch::default();
         assert_eq!(watch.look(seen(5, 0, 0), UnixMillis(1_000)), None);
+        assert!(watch.owes_ack());
         assert_eq!(watch.look(seen(6, 0, 0), UnixMillis(10_999)), None);
         let since = UnixMillis(1_000);
         assert_eq!(watch.look(seen(6, 0, 0), UnixMillis(11_000)), Some(Silence::NoAck { since }));
         assert_eq!(watch.look(seen(6, 6, 6), UnixMillis(11_001)), None);
+        assert!(!watch.owes_ack());
         assert_eq!(watch.look(seen(7, 6, 6), UnixMillis(20_000)), None, "the time begins anew");
     }
 

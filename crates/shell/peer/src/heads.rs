@@ -5,8 +5,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use record::{LogName, Network};
+use record::LogName;
 use replica::{Fault, LogIdentity, SignedHead};
+
+use crate::peer::Peer;
 
 /// One head for each log, the last that was asked for. About 1 KiB each.
 #[derive(Debug, Default)]
@@ -20,7 +22,7 @@ impl OpenedHeads {
     /// As [`SignedHead::open`].
     pub(crate) fn open(
         &self,
-        network: &Network,
+        peer: &Peer,
         log: LogName,
         identity: &Arc<LogIdentity>,
         note: &[u8],
@@ -35,7 +37,7 @@ impl OpenedHeads {
         if let Some((_, head)) = known.filter(is_known) {
             return Ok(head);
         }
-        let head = SignedHead::open(network, log, identity, &note.into())?;
+        let head = peer.verified().head(peer.network(), log, identity, &note.into())?;
         opened().insert(log, (Arc::clone(identity), head.clone()));
         Ok(head)
     }

@@ -11,7 +11,7 @@ use record::{
     CommunityId, LogName, Network,
     region::{CertifiedEpoch, EpochHash},
 };
-use replica::{Admission, ExchangeConfig, HeldLog, LogIdentity, PendingHead};
+use replica::{Admission, ExchangeConfig, HeldLog, LogIdentity, PendingHead, Verified};
 use runtime::{clock::Clock, stop::StopSignal};
 use store::{LogRow, OwnLog, Store, StoreConfig, StoreError};
 use tlog::Note;
@@ -105,6 +105,7 @@ pub(crate) struct Shared {
     certified: Certified,
     identities: Mutex<BTreeMap<LogName, Arc<LogIdentity>>>,
     heads: OpenedHeads,
+    verified: Arc<Verified>,
     /// Told when every stream is to end.
     ending: StopSignal,
     /// Logs of which evidence is being filed.
@@ -167,6 +168,7 @@ impl Peer {
                 certified: Mutex::default(),
                 identities: Mutex::default(),
                 heads: OpenedHeads::default(),
+                verified: Arc::default(),
                 ending: StopSignal::new(),
                 accused: Mutex::default(),
                 grown,
@@ -266,7 +268,13 @@ impl Peer {
             admitted: Admission::Only(Arc::new(self.admitted())),
             own: Some(self.own_log()),
             quorum: None,
+            verified: self.shared.verified.clone(),
         }
+    }
+
+    /// What was verified lately.
+    pub(crate) fn verified(&self) -> &Verified {
+        &self.shared.verified
     }
 
     /// The filings behind every epoch, proved, with the hash of the newest; kept because their proofs never change.
@@ -306,9 +314,8 @@ impl Peer {
         let log = row.name;
         let damaged = |error: replica::Fault| PeerError::Damaged { log, what: error.to_string() };
         let identity = self.identity(row)?;
-        let open = |note: &[u8]| {
-            self.shared.heads.open(self.network(), log, &identity, note).map_err(damaged)
-        };
+        let open =
+            |note: &[u8]| self.shared.heads.open(self, log, &identity, note).map_err(damaged);
         let note = row.checkpoint.as_ref().map(|(_, note)| note.as_slice());
         Ok(HeldLog {
             log,
@@ -348,9 +355,8 @@ impl Peer {
         if let Some(identity) = known.get(&row.name).filter(|it| **it.bundle() == *bundle) {
             return Ok(Arc::clone(identity));
         }
-        let verified = LogIdentity::verify(self.network(), row.name.community, &bundle.into())
-            .map_err(|error| damaged(error.to_string()))?;
-        let verified = Arc::new(verified);
+        let verified = self.verified().identity(self.network(), row.name.community, &bundle.into());
+        let verified = verified.map_err(|error| damaged(error.to_string()))?;
         known.insert(row.name, Arc::clone(&verified));
         Ok(verified)
     }

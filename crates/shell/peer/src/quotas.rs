@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -11,8 +11,8 @@ use record::{
     payload::Status, region::Rules,
 };
 use replica::quota::{Charge, Limiter};
-use store::{Draft, Guard, StoreError};
-use tokio::sync::broadcast;
+use store::{Commit, Draft, Guard, StoreError};
+use tokio::sync::broadcast::{self, error::TryRecvError};
 
 use crate::{
     peer::{Peer, Role},
@@ -113,15 +113,25 @@ impl Peer {
     ///
     /// [`StoreError`] if the disk cannot be read.
     pub async fn keep_quotas(self) -> Result<(), StoreError> {
+        if self.role() != Role::Coordinator {
+            return std::future::pending().await;
+        }
+        let (mut commits, mut orders) = (self.store().commits(), self.orders().subscribe());
+        orders.mark_changed();
         self.forget_old_pauses().await?;
         let mut told = None;
         loop {
             tokio::time::sleep(LOOK_AGAIN).await;
             self.lift_due().await?;
-            let reasons = Some(self.reasons().await?);
-            if told != reasons {
-                self.treat_forks().await?;
-                told = reasons;
+            // Whoever has nothing to do reads nothing.
+            let has_orders = orders.has_changed().unwrap_or(false);
+            orders.mark_unchanged();
+            if has_grown(&mut commits) || has_orders {
+                let reasons = Some(self.reasons().await?);
+                if told != reasons {
+                    self.treat_forks().await?;
+                    told = reasons;
+                }
             }
         }
     }
@@ -132,8 +142,13 @@ impl Peer {
     ///
     /// [`StoreError`] if the disk cannot be read.
     pub async fn lift_due(&self) -> Result<(), StoreError> {
-        let (now, reasons) = (UnixMillis(self.clock().now_millis()), self.reasons().await?);
-        for log in self.quotas().with(|limiter| limiter.lift(now)) {
+        let now = UnixMillis(self.clock().now_millis());
+        let lifted = self.quotas().with(|limiter| limiter.lift(now));
+        if lifted.is_empty() {
+            return Ok(());
+        }
+        let reasons = self.reasons().await?;
+        for log in lifted {
             self.treat(standing(&reasons, log, now)).await;
         }
         Ok(())
@@ -153,4 +168,13 @@ impl Peer {
         }
         Ok(())
     }
+}
+
+/// Whether anything was committed since this was asked last.
+fn has_grown(commits: &mut broadcast::Receiver<Arc<Commit>>) -> bool {
+    let mut has_grown = false;
+    while let Ok(_) | Err(TryRecvError::Lagged(_)) = commits.try_recv() {
+        has_grown = true;
+    }
+    has_grown
 }

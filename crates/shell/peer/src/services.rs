@@ -1,6 +1,6 @@
 //! The gRPC services that both a node and a coordinator offer: replication, logs and proofs, the region.
 
-use std::{pin::Pin, time::Duration};
+use std::{collections::BTreeMap, pin::Pin, time::Duration};
 
 use proto::{
     replication::community_from,
@@ -195,11 +195,7 @@ impl RegionService for Peer {
         &self,
         _request: Request<GetRegionRequest>,
     ) -> Result<Response<GetRegionResponse>, Status> {
-        let mut communities = Vec::new();
-        for community in self.region().everybody() {
-            let described = self.describe(community).await.map_err(|error| status_of(&error))?;
-            communities.push(described);
-        }
+        let communities = self.communities().await.map_err(|error| status_of(&error))?;
         Ok(Response::new(GetRegionResponse {
             region: self.charter().region.to_string(),
             network: self.network().to_string(),
@@ -318,18 +314,17 @@ impl Peer {
         Ok((record, proof.render().into()))
     }
 
-    /// A community of the region as others see it.
-    async fn describe(&self, community: CommunityId) -> Result<v1::Community, StoreError> {
-        let row = self.store().newest_log(community).await?;
-        let era = row.as_ref().map_or(0, |row| row.name.era);
-        let identity = self.identity_of(community).await.ok().flatten();
+    /// A community of the region as others see it, from its newest log.
+    fn describe(&self, community: CommunityId, row: Option<&LogRow>) -> v1::Community {
+        let era = row.map_or(0, |row| row.name.era);
+        let identity = row.and_then(|row| self.identity(row).ok());
         let identity = identity.as_ref().map(|it| it.identity());
-        let (size, checkpoint) = row.and_then(|row: LogRow| row.checkpoint).unwrap_or_default();
+        let (size, checkpoint) = row.and_then(|row| row.checkpoint.clone()).unwrap_or_default();
         let vkey = identity.and_then(|it| {
             let key = it.log_key_for(era, size)?;
             Some(record::identity::verifier_key(self.network(), &community, era, key).render())
         });
-        Ok(v1::Community {
+        v1::Community {
             id: community.to_string(),
             name: identity.map(|it| it.name().as_str().to_owned()).unwrap_or_default(),
             coordinator: self.region().newest().roster.is_coordinator(&community),
@@ -337,7 +332,7 @@ impl Peer {
             size,
             checkpoint,
             vkey: vkey.unwrap_or_default(),
-        })
+        }
     }
 
     /// Every community of the region as others see it, in ascending order.
@@ -346,11 +341,16 @@ impl Peer {
     ///
     /// [`StoreError`] if the disk fails.
     pub async fn communities(&self) -> Result<Vec<v1::Community>, StoreError> {
-        let mut communities = Vec::new();
-        for community in self.region().everybody() {
-            communities.push(self.describe(community).await?);
+        let mut newest = BTreeMap::new();
+        for row in self.store().logs().await?.into_iter().filter(|it| it.identity.is_some()) {
+            let LogName { community, era } = row.name;
+            if newest.get(&community).is_none_or(|it: &LogRow| it.name.era < era) {
+                newest.insert(community, row);
+            }
         }
-        Ok(communities)
+        let region = self.region();
+        let described = region.everybody().into_iter().map(|it| self.describe(it, newest.get(&it)));
+        Ok(described.collect())
     }
 }
 

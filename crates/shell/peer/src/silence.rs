@@ -8,14 +8,18 @@ use std::{collections::BTreeMap, time::Duration};
 use record::{CommunityId, UnixMillis};
 use replica::silence::{Seen, Silence, Watch};
 use store::StoreError;
+use tokio::sync::broadcast::error::RecvError;
 
 use crate::{
     links::ToldSilence,
     peer::{Peer, Role},
 };
 
-/// How often coordinators are looked at.
+/// How often coordinators are looked at that owe us something.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often they are looked at while all that is owed is an index, for which there are three minutes, or nothing at
+/// all; whatever is committed ends the wait.
+const LOOK_AT_REST: Duration = Duration::from_secs(15);
 
 /// What is known of each seated coordinator.
 #[derive(Debug, Default)]
@@ -36,7 +40,15 @@ impl Peer {
         let mut watches = Watches::default();
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
+            let mut commits = self.store().commits();
             self.look_for_silence(&mut watches).await?;
+            if watches.watches.values().all(|(watch, found)| !watch.owes_ack() && found.is_none()) {
+                tokio::select! {
+                    biased;
+                    next = commits.recv() => if matches!(next, Err(RecvError::Closed)) { return Ok(()) },
+                    () = tokio::time::sleep(LOOK_AT_REST) => {}
+                }
+            }
         }
     }
 

@@ -36,6 +36,7 @@ use crate::{
     frame::{Ack, Batch, Frame, LogName, Refusal},
     head::{LogIdentity, SignedHead},
     limits::{MAX_DETAIL_BYTES, MAX_FAULTS, MAX_LOGS, MAX_REASON_BYTES, MAX_STRAYS},
+    verified::Verified,
 };
 
 /// Whose logs are accepted.
@@ -57,7 +58,7 @@ impl Admission {
 }
 
 /// What a stream is opened with.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct ExchangeConfig {
     /// The network.
     pub network: Network,
@@ -67,6 +68,8 @@ pub struct ExchangeConfig {
     pub own: Option<LogName>,
     /// Whose cosignatures make evidence of a head by a retired key, if they are from before; `None`: nobody's.
     pub quorum: Option<Arc<Policy>>,
+    /// What other streams of the process have verified.
+    pub verified: Arc<Verified>,
 }
 
 /// A log as the store holds it.

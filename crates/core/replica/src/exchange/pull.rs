@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Exchange, Output, Store,
+    Exchange, ExchangeConfig, Output, Store,
     log::{Cover, LogState, Pull, Standing},
 };
 use crate::{
@@ -59,7 +59,7 @@ impl Exchange {
         if !self.config.admitted.admits(&log.community) {
             return Err(Fault::NotAdmitted);
         }
-        let network = &self.config.network;
+        let ExchangeConfig { network, verified, .. } = &self.config;
         let is_known = self.logs.contains_key(&log);
         if !is_known && MAX_LOGS <= self.logs.len() {
             return Err(Fault::TooManyLogs);
@@ -74,14 +74,14 @@ impl Exchange {
             None => true,
         };
         let told = match says_more {
-            true => Some(Arc::new(LogIdentity::verify(network, log.community, identity)?)),
+            true => Some(verified.identity(network, log.community, identity)?),
             false => None,
         };
         let extends = |told: &Arc<LogIdentity>| newest.as_ref().is_none_or(|it| told.extends(it));
         let told = told.filter(extends);
         let is_told = told.is_some();
         let believed = told.or_else(|| newest.clone()).ok_or(Fault::IdentityMissing)?;
-        let opened = SignedHead::open(network, log, &believed, checkpoint)?;
+        let opened = verified.head(network, log, &believed, checkpoint)?;
         if let Some(kept) = believed.identity().kept(log.era).map(|it| it.size)
             && kept < opened.size()
         {

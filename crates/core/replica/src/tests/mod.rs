@@ -10,4 +10,5 @@ mod limits;
 mod push;
 mod refusals;
 mod throttling;
+mod verified;
 mod world;

@@ -16,6 +16,7 @@ use crate::{
     exchange::{Admission, Exchange, ExchangeConfig, HeldLog, Input, Output, PendingHead, Store},
     frame::{Batch, Frame, LogName, RawRecord, Refusal},
     head::{LogIdentity, SignedHead},
+    verified::Verified,
 };
 
 /// A log as a node stores it.
@@ -123,6 +124,7 @@ pub(crate) struct Node {
     /// The log that it writes.
     pub(crate) own: Option<LogName>,
     pub(crate) evidence: Vec<ForkEvidence>,
+    pub(crate) verified: Arc<Verified>,
 }
 
 impl Node {
@@ -138,7 +140,13 @@ impl Node {
         };
         let held = self.logs.iter().map(|(log, it)| it.held(*log));
         Exchange::new(
-            ExchangeConfig { network: network(), admitted, own: self.own, quorum: None },
+            ExchangeConfig {
+                network: network(),
+                admitted,
+                own: self.own,
+                quorum: None,
+                verified: self.verified.clone(),
+            },
             held,
         )
     }

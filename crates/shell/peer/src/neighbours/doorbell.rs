@@ -8,7 +8,7 @@ use proto::{
     v1,
 };
 use record::LogName;
-use replica::{Fault, HeldLog, SignedHead};
+use replica::{Fault, HeldLog};
 use store::StoreError;
 
 use crate::peer::{Peer, PeerError};
@@ -58,7 +58,7 @@ impl Peer {
             Err(error) => return Err(error),
         };
         let note: Arc<[u8]> = checkpoint.into();
-        match SignedHead::open(self.network(), log, &identity, &note) {
+        match self.verified().head(self.network(), log, &identity, &note) {
             Ok(head) if head.size() == size && *head.bare() == note => {
                 let lacks = self.holds(log).await? < size;
                 let lacking = lacks.then_some((log, size));
