@@ -78,6 +78,28 @@ impl Store {
     pub async fn fork(&self, log: LogName) -> Result<Option<Fork>, StoreError> {
         Ok(self.forks().await?.into_iter().find(|it| it.log == log))
     }
+
+    /// How many records of evidence against a log, in the log of this accuser, wait for the log or for an identity that
+    /// proves them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::logs`].
+    pub async fn n_waiting_evidence(
+        &self,
+        accuser: LogName,
+        log: LogName,
+    ) -> Result<u64, StoreError> {
+        let Some(row) = self.log(accuser).await? else { return Ok(0) };
+        let (start, end) = range_of(row.log_no)?;
+        let sql = "SELECT COUNT(*) FROM accusations
+                   WHERE community = ? AND era = ? AND standing < ? AND ? <= place AND place <= ?";
+        let values = name(log).into_iter().chain([HOLDS.into(), start.into(), end.into()]);
+        let mut db = self.reader().await?;
+        let stored = crate::transaction::read(&mut db, sql, values).await?;
+        let n: i64 = stored.first().map_or(Ok(0), |row| rows::column(row, 0))?;
+        Ok(n.unsigned_abs())
+    }
 }
 
 const FORKS: &str = "SELECT community, era, frozen_size, place FROM forks ORDER BY community, era";
@@ -231,6 +253,11 @@ async fn judge(scope: &mut Scope<'_>, log: LogName, row: &LogRow) -> Result<(), 
     // From the smaller of the two on, verdicts change.
     let first = before.into_iter().chain(after).min().unwrap_or_default();
     mark_dirty(scope, row, first).await
+}
+
+/// The places of all records that a log may have.
+fn range_of(log_no: i64) -> Result<(i64, i64), StoreError> {
+    Ok((place_of(log_no, 0)?, place_of(log_no, logs::MAX_LOG_RECORDS)?))
 }
 
 async fn mark_dirty(scope: &mut Scope<'_>, row: &LogRow, first: u64) -> Result<(), StoreError> {
