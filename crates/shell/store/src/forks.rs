@@ -10,6 +10,7 @@
 //!
 //! Not here: who finds a fork and files the evidence (`replica`, `peer`), and recovery, which begins another era.
 
+mod kept;
 mod statements;
 
 use std::collections::BTreeMap;
@@ -327,7 +328,7 @@ async fn verify_new(scope: &mut Scope<'_>, log: LogName) -> Result<(), StoreErro
         let (place, payload): (i64, Option<&[u8]>) = (rows::column(row, 0)?, rows::column(row, 1)?);
         let read = proto::payload::decode(Known::Evidence, payload.unwrap_or_default());
         let Ok(Payload::Evidence(evidence)) = read else {
-            forget(scope, log, place).await?;
+            kept::forget(scope, log, place).await?;
             continue;
         };
         let network = &scope.config.network;
@@ -340,10 +341,10 @@ async fn verify_new(scope: &mut Scope<'_>, log: LogName) -> Result<(), StoreErro
             opened = open_evidence(&scope.config.network, &evidence, &identity, policy);
         }
         match opened.map(|it| it.standing) {
-            Ok(standing) => settle(scope, log, place, standing).await?,
+            Ok(standing) => kept::settle(scope, log, (place, &evidence), standing).await?,
             // A later identity may know the key.
             Err(EvidenceError::UnknownKey | EvidenceError::BadSignature) => {
-                write_standing(scope, log, place, (UNPROVED, None)).await?;
+                kept::write_standing(scope, log, place, (UNPROVED, None)).await?;
             }
             Err(
                 EvidenceError::OtherCommunity
@@ -353,51 +354,10 @@ async fn verify_new(scope: &mut Scope<'_>, log: LogName) -> Result<(), StoreErro
                 | EvidenceError::NoContradiction
                 | EvidenceError::Proof(_)
                 | EvidenceError::RetiredKey,
-            ) => forget(scope, log, place).await?,
+            ) => kept::forget(scope, log, place).await?,
         }
     }
     Ok(())
-}
-
-/// Notes what evidence shows, unless other evidence shows the same.
-async fn settle(
-    scope: &mut Scope<'_>,
-    log: LogName,
-    place: i64,
-    standing: Standing,
-) -> Result<(), StoreError> {
-    let (standing, rotation_index) = match standing {
-        Standing::Holds => (HOLDS, None),
-        Standing::UntilCovered { rotation_index } => (UNTIL_COVERED, Some(rotation_index)),
-        Standing::Ended => (ENDED, None),
-    };
-    let rotation_index = rotation_index.map(rows::to_i64).transpose()?;
-    let sql = "SELECT 1 FROM accusations
-               WHERE community = ? AND era = ? AND standing = ? AND rotation_index IS ? AND place <> ?";
-    let values = [standing.into(), rotation_index.into(), place.into()];
-    let same = scope.tx.read(sql, name(log).into_iter().chain(values)).await?;
-    if same.is_empty() {
-        write_standing(scope, log, place, (standing, rotation_index)).await
-    } else {
-        forget(scope, log, place).await
-    }
-}
-
-async fn write_standing(
-    scope: &mut Scope<'_>,
-    log: LogName,
-    place: i64,
-    (standing, rotation_index): (i64, Option<i64>),
-) -> Result<(), StoreError> {
-    let sql = "UPDATE accusations SET standing = ?, rotation_index = ?
-               WHERE community = ? AND era = ? AND place = ?";
-    let values = [standing.into(), rotation_index.into()];
-    scope.tx.write(sql, values.into_iter().chain(name(log)).chain([place.into()])).await
-}
-
-async fn forget(scope: &mut Scope<'_>, log: LogName, place: i64) -> Result<(), StoreError> {
-    let sql = "DELETE FROM accusations WHERE community = ? AND era = ? AND place = ?";
-    scope.tx.write(sql, name(log).into_iter().chain([place.into()])).await
 }
 
 /// What the newest bundle of a community says; `None` if there is none that holds.
