@@ -665,6 +665,10 @@ pub struct Refusal {
     /// A sentence for a person.
     #[prost(string, tag = "3")]
     pub detail: ::prost::alloc::string::String,
+    /// That the log forked: an encoded folkmoot.record.evidence.v1.Evidence, for a side that holds too little to find it by
+    /// itself. Empty with any other reason. At most 132 KiB.
+    #[prost(bytes = "vec", tag = "4")]
+    pub evidence: ::prost::alloc::vec::Vec<u8>,
 }
 /// How the speaker treats a log: what its status record in its own log says, told where it is felt.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -70,9 +70,7 @@ impl Plan {
             n_nodes: usize::try_from(chance.within(3, 7)).unwrap(),
             n_coordinators: usize::try_from(chance.within(1, 3)).unwrap(),
             deceit,
-            // Evidence that was lost with a disk is not drawn yet.
-            restores: chance.percent(40)
-                && !matches!(deceit, Deceit::TwoFaces | Deceit::Equivocates),
+            restores: chance.percent(40),
             millis: chance.within(SHORTEST_RUN_MILLIS, LONGEST_RUN_MILLIS),
         }
     }

@@ -79,6 +79,15 @@ pub const MAX_CASTS_PER_CALL: usize = 5_000;
 /// The most records written at once: one transaction, and 3,400 pledges or lots fit twice.
 pub const MAX_DRAFTS: usize = 8_192;
 
+/// The largest evidence of a fork, in bytes: two notes of 64 KiB, a proof of 63 hashes (63 × 34 bytes), and what frames
+/// them.
+pub const MAX_EVIDENCE_BYTES: usize = 2 * tlog::note::MAX_NOTE_BYTES + 4 * 1024;
+
+// Evidence that came in a message can be filed as a payload.
+const _: () = assert!(MAX_EVIDENCE_BYTES <= MAX_PAYLOAD_BYTES);
+// A refusal that carries evidence fits a message.
+const _: () = assert!(MAX_EVIDENCE_BYTES + 4 * 1024 < MAX_GRPC_MESSAGE_BYTES);
+
 /// How a refusal is answered in each protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
@@ -240,6 +249,13 @@ pub const TABLE: &[Limit] = &[
         "heads",
         "one message, at 4 KiB each",
         400,
+    ),
+    limit(
+        "replication.evidence_too_large",
+        MAX_EVIDENCE_BYTES as u64,
+        "bytes",
+        "two signed notes of 64 KiB and a proof",
+        413,
     ),
     limit(
         "replication.too_many_logs",

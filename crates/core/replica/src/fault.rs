@@ -1,6 +1,6 @@
 //! Every reason for which something that a peer sent is not taken.
 
-use record::verified::RecordError;
+use record::{fork::EvidenceError, verified::RecordError};
 use tlog::proof::ProofError;
 
 use crate::{frame::Refusal, limits};
@@ -52,6 +52,12 @@ pub enum Fault {
     /// Another head of this log, signed as well, cannot be true beside this one.
     #[error("this log has signed two heads that cannot both be true; the evidence is kept")]
     Fork,
+    /// Evidence that came with a refusal and proves nothing.
+    #[error("the evidence of a fork proves nothing: {error}")]
+    BadEvidence {
+        /// What is wrong with it.
+        error: EvidenceError,
+    },
     /// A head contradicts what is held, but a key that no longer signs is behind one of the two.
     #[error("this head contradicts what is held here, and a retired key signed one of the two")]
     RetiredKey,
@@ -209,6 +215,7 @@ impl Fault {
             Self::UnknownKey => "replication.unknown_key",
             Self::BadSignature => "replication.bad_signature",
             Self::Fork => "replication.fork",
+            Self::BadEvidence { error } => error.reason(),
             Self::RetiredKey => "replication.retired_key",
             Self::BeyondKept { .. } => "identity.beyond_kept",
             Self::Unsolicited => "replication.unsolicited",
@@ -240,8 +247,13 @@ impl Fault {
             | Self::RetiredKey
             | Self::BeyondKept { .. }
             | Self::TooManyLogs => Weight::Stray,
+            // Whoever knows an older or a newer identity than we do judges keys otherwise.
+            Self::BadEvidence { error: EvidenceError::UnknownKey | EvidenceError::RetiredKey } => {
+                Weight::Stray
+            }
             Self::Store { .. } => Weight::Ours,
-            Self::IdentityMissing
+            Self::BadEvidence { .. }
+            | Self::IdentityMissing
             | Self::IdentityInvalid { .. }
             | Self::IdentityTooLarge { .. }
             | Self::HeadMalformed { .. }
@@ -270,6 +282,6 @@ impl Fault {
     /// The refusal that tells the peer.
     #[must_use]
     pub fn refusal(&self, log: Option<crate::LogName>) -> Refusal {
-        Refusal { log, reason: self.reason().into(), detail: self.to_string() }
+        Refusal { log, reason: self.reason().into(), detail: self.to_string(), evidence: None }
     }
 }

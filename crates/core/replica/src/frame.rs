@@ -2,7 +2,11 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use record::{RecordId, payload::Status, verified::Content};
+use record::{
+    RecordId,
+    payload::{ForkEvidence, Status},
+    verified::Content,
+};
 use tlog::Hash;
 
 pub use record::LogName;
@@ -123,4 +127,6 @@ pub struct Refusal {
     pub reason: Cow<'static, str>,
     /// A sentence for a person.
     pub detail: String,
+    /// That the log forked, as whoever found it shows it: for the side that holds too little to find it by itself.
+    pub evidence: Option<ForkEvidence>,
 }

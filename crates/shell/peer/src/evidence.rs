@@ -11,6 +11,10 @@ use crate::peer::{Peer, PeerError};
 /// The reason under which an author is told that its log forked.
 pub(crate) const FORKED: &str = "log.forked";
 
+/// Records of evidence against one log that we file while none of them counts: the log is not held, or not the identity
+/// that proves them. Each stream may find such a fork anew.
+const MAX_WAITING: u64 = 4;
+
 impl Peer {
     /// Keeps evidence of a fork in our own log, unless evidence of the same log that holds is in any log held here. It
     /// spreads as a record does: whoever holds our log holds it.
@@ -34,7 +38,10 @@ impl Peer {
         log: LogName,
         evidence: ForkEvidence,
     ) -> Result<(), PeerError> {
-        if self.store().fork(log).await?.is_some() {
+        let store = self.store();
+        if store.fork(log).await?.is_some()
+            || MAX_WAITING <= store.n_waiting_evidence(self.own_log(), log).await?
+        {
             return Ok(());
         }
         tracing::warn!(%log, "a log has signed two heads that cannot both be true; the evidence is kept in our own log");
@@ -57,5 +64,5 @@ pub(crate) fn told_to_author(fork: &Fork) -> Refusal {
          those after them are kept and shown and do not count. The evidence is record {evidence_index} of \
          {evidence_log}. The community's officers end this by a recovery."
     );
-    Refusal { log: None, reason: FORKED.into(), detail }
+    Refusal { log: None, reason: FORKED.into(), detail, evidence: None }
 }

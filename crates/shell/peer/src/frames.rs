@@ -7,7 +7,10 @@ use proto::{
     replication::{LengthError, community_from, hashes_from},
     v1::{self, frame::Step},
 };
-use record::{CommunityId, LogName, RecordId, commitment::Salt, verified::Content};
+use record::{
+    CommunityId, LogName, Payload, RecordId, commitment::Salt, kind::Known,
+    limits::MAX_EVIDENCE_BYTES, payload::ForkEvidence, verified::Content,
+};
 use replica::{Ack, Batch, Frame, Head, RawRecord, Refusal, Want};
 
 /// Why a frame cannot be read.
@@ -22,9 +25,15 @@ pub enum FrameError {
     /// An id or hash of the wrong length.
     #[error(transparent)]
     Length(#[from] LengthError),
-    /// A status that contradicts itself.
+    /// A status or evidence that contradicts itself.
     #[error(transparent)]
-    Status(#[from] PayloadError),
+    Payload(#[from] PayloadError),
+    /// Evidence above its limit.
+    #[error("the evidence has {n_bytes} bytes; the limit is {MAX_EVIDENCE_BYTES}")]
+    EvidenceTooLarge {
+        /// Its size.
+        n_bytes: usize,
+    },
 }
 
 /// What a frame says; a Hello is not expected any more.
@@ -46,13 +55,27 @@ pub fn parse_frame(frame: v1::Frame) -> Result<Frame, FrameError> {
         Step::Ack(v1::Ack { community, era, size, cosignatures }) => {
             Frame::Ack(Ack { log: parse_log(&community, era)?, size, cosignatures })
         }
-        Step::Refusal(v1::Refusal { log, reason, detail }) => {
+        Step::Refusal(v1::Refusal { log, reason, detail, evidence }) => {
             let log = log.map(|it| parse_log(&it.community, it.era)).transpose()?;
-            Frame::Refusal(Refusal { log, reason: Cow::Owned(reason), detail })
+            let evidence = parse_evidence(&evidence)?;
+            Frame::Refusal(Refusal { log, reason: Cow::Owned(reason), detail, evidence })
         }
         Step::Status(told) => Frame::Status(status::parse_frame(told)?),
         Step::Offered(v1::Offered {}) => Frame::Offered,
     })
+}
+
+/// The evidence beside a refusal; `None` if there is none.
+fn parse_evidence(bytes: &[u8]) -> Result<Option<ForkEvidence>, FrameError> {
+    match bytes.len() {
+        0 => Ok(None),
+        n_bytes if MAX_EVIDENCE_BYTES < n_bytes => Err(FrameError::EvidenceTooLarge { n_bytes }),
+        _ => {
+            let read = proto::payload::decode(Known::Evidence, bytes)?;
+            let Payload::Evidence(evidence) = read else { return Ok(None) };
+            Ok(Some(evidence))
+        }
+    }
 }
 
 fn parse_log(community: &[u8], era: u32) -> Result<LogName, FrameError> {
@@ -115,10 +138,13 @@ pub fn render_frame(frame: Frame) -> v1::Frame {
         Frame::Ack(Ack { log, size, cosignatures }) => {
             Step::Ack(v1::Ack { community: bytes(log.community), era: log.era, size, cosignatures })
         }
-        Frame::Refusal(Refusal { log, reason, detail }) => Step::Refusal(v1::Refusal {
+        Frame::Refusal(Refusal { log, reason, detail, evidence }) => Step::Refusal(v1::Refusal {
             log: log.map(|it| v1::LogName { community: bytes(it.community), era: it.era }),
             reason: reason.into_owned(),
             detail,
+            evidence: evidence
+                .map(|it| proto::payload::encode(&Payload::Evidence(it)))
+                .unwrap_or_default(),
         }),
         Frame::Status(told) => Step::Status(status::render_frame(&told)),
         Frame::Offered => Step::Offered(v1::Offered {}),
@@ -166,10 +192,48 @@ fn render_record(record: RawRecord) -> v1::RawRecord {
 mod tests {
     use record::{
         UnixMillis,
-        payload::status::{Reason, Status},
+        payload::{
+            evidence::Beginning,
+            status::{Reason, Status},
+        },
     };
 
     use super::*;
+
+    fn refusal(evidence: Option<ForkEvidence>) -> Frame {
+        Frame::Refusal(Refusal {
+            log: None,
+            reason: "x.y".into(),
+            detail: "z".to_owned(),
+            evidence,
+        })
+    }
+
+    fn evidence(note: Vec<u8>) -> ForkEvidence {
+        let hash = tlog::Hash::from_bytes([8; 32]);
+        ForkEvidence {
+            community: CommunityId::from_bytes([7; 32]),
+            era: 2,
+            one: note.clone(),
+            other: note,
+            beginning: Some(Beginning { root: hash, proof: vec![hash; 63] }),
+        }
+    }
+
+    #[test]
+    fn the_largest_evidence_is_read_and_more_bytes_are_refused_unread() {
+        let largest = refusal(Some(evidence(vec![7; tlog::note::MAX_NOTE_BYTES])));
+        let rendered = render_frame(largest.clone());
+        assert_eq!(parse_frame(rendered), Ok(largest));
+        let with = |evidence| {
+            let refusal = v1::Refusal { evidence, ..v1::Refusal::default() };
+            parse_frame(v1::Frame { step: Some(Step::Refusal(refusal)) })
+        };
+        let n_bytes = MAX_EVIDENCE_BYTES + 1;
+        assert_eq!(with(vec![0; n_bytes]), Err(FrameError::EvidenceTooLarge { n_bytes }));
+        assert!(matches!(with(vec![0; MAX_EVIDENCE_BYTES]), Err(FrameError::Payload(_))));
+        assert!(matches!(with(vec![1]), Err(FrameError::Payload(_))));
+    }
 
     #[test]
     fn every_frame_reads_back_as_it_was_written() {
@@ -197,7 +261,8 @@ mod tests {
                 proof: vec![tlog::Hash::from_bytes([8; 32])],
             }),
             Frame::Ack(Ack { log, size: 7, cosignatures: vec!["— a b\n".to_owned()] }),
-            Frame::Refusal(Refusal { log: None, reason: "x.y".into(), detail: "z".to_owned() }),
+            refusal(None),
+            refusal(Some(evidence(vec![7]))),
             Frame::Status(Status {
                 log,
                 since: UnixMillis(5),

@@ -10,6 +10,7 @@
 //!
 //! Not here: who finds a fork and files the evidence (`replica`, `peer`), and recovery, which begins another era.
 
+mod kept;
 mod statements;
 
 use std::collections::BTreeMap;
@@ -77,6 +78,28 @@ impl Store {
     /// As [`Store::logs`].
     pub async fn fork(&self, log: LogName) -> Result<Option<Fork>, StoreError> {
         Ok(self.forks().await?.into_iter().find(|it| it.log == log))
+    }
+
+    /// How many records of evidence against a log, in the log of this accuser, wait for the log or for an identity that
+    /// proves them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::logs`].
+    pub async fn n_waiting_evidence(
+        &self,
+        accuser: LogName,
+        log: LogName,
+    ) -> Result<u64, StoreError> {
+        let Some(row) = self.log(accuser).await? else { return Ok(0) };
+        let (start, end) = range_of(row.log_no)?;
+        let sql = "SELECT COUNT(*) FROM accusations
+                   WHERE community = ? AND era = ? AND standing < ? AND ? <= place AND place <= ?";
+        let values = name(log).into_iter().chain([HOLDS.into(), start.into(), end.into()]);
+        let mut db = self.reader().await?;
+        let stored = crate::transaction::read(&mut db, sql, values).await?;
+        let n: i64 = stored.first().map_or(Ok(0), |row| rows::column(row, 0))?;
+        Ok(n.unsigned_abs())
     }
 }
 
@@ -233,6 +256,11 @@ async fn judge(scope: &mut Scope<'_>, log: LogName, row: &LogRow) -> Result<(), 
     mark_dirty(scope, row, first).await
 }
 
+/// The places of all records that a log may have.
+fn range_of(log_no: i64) -> Result<(i64, i64), StoreError> {
+    Ok((place_of(log_no, 0)?, place_of(log_no, logs::MAX_LOG_RECORDS)?))
+}
+
 async fn mark_dirty(scope: &mut Scope<'_>, row: &LogRow, first: u64) -> Result<(), StoreError> {
     let (start, end) = (place_of(row.log_no, first)?, place_of(row.log_no, logs::MAX_LOG_RECORDS)?);
     let sql = "INSERT OR IGNORE INTO dirty SELECT case_no FROM case_records
@@ -300,7 +328,7 @@ async fn verify_new(scope: &mut Scope<'_>, log: LogName) -> Result<(), StoreErro
         let (place, payload): (i64, Option<&[u8]>) = (rows::column(row, 0)?, rows::column(row, 1)?);
         let read = proto::payload::decode(Known::Evidence, payload.unwrap_or_default());
         let Ok(Payload::Evidence(evidence)) = read else {
-            forget(scope, log, place).await?;
+            kept::forget(scope, log, place).await?;
             continue;
         };
         let network = &scope.config.network;
@@ -313,10 +341,10 @@ async fn verify_new(scope: &mut Scope<'_>, log: LogName) -> Result<(), StoreErro
             opened = open_evidence(&scope.config.network, &evidence, &identity, policy);
         }
         match opened.map(|it| it.standing) {
-            Ok(standing) => settle(scope, log, place, standing).await?,
+            Ok(standing) => kept::settle(scope, log, (place, &evidence), standing).await?,
             // A later identity may know the key.
             Err(EvidenceError::UnknownKey | EvidenceError::BadSignature) => {
-                write_standing(scope, log, place, (UNPROVED, None)).await?;
+                kept::write_standing(scope, log, place, (UNPROVED, None)).await?;
             }
             Err(
                 EvidenceError::OtherCommunity
@@ -326,51 +354,10 @@ async fn verify_new(scope: &mut Scope<'_>, log: LogName) -> Result<(), StoreErro
                 | EvidenceError::NoContradiction
                 | EvidenceError::Proof(_)
                 | EvidenceError::RetiredKey,
-            ) => forget(scope, log, place).await?,
+            ) => kept::forget(scope, log, place).await?,
         }
     }
     Ok(())
-}
-
-/// Notes what evidence shows, unless other evidence shows the same.
-async fn settle(
-    scope: &mut Scope<'_>,
-    log: LogName,
-    place: i64,
-    standing: Standing,
-) -> Result<(), StoreError> {
-    let (standing, rotation_index) = match standing {
-        Standing::Holds => (HOLDS, None),
-        Standing::UntilCovered { rotation_index } => (UNTIL_COVERED, Some(rotation_index)),
-        Standing::Ended => (ENDED, None),
-    };
-    let rotation_index = rotation_index.map(rows::to_i64).transpose()?;
-    let sql = "SELECT 1 FROM accusations
-               WHERE community = ? AND era = ? AND standing = ? AND rotation_index IS ? AND place <> ?";
-    let values = [standing.into(), rotation_index.into(), place.into()];
-    let same = scope.tx.read(sql, name(log).into_iter().chain(values)).await?;
-    if same.is_empty() {
-        write_standing(scope, log, place, (standing, rotation_index)).await
-    } else {
-        forget(scope, log, place).await
-    }
-}
-
-async fn write_standing(
-    scope: &mut Scope<'_>,
-    log: LogName,
-    place: i64,
-    (standing, rotation_index): (i64, Option<i64>),
-) -> Result<(), StoreError> {
-    let sql = "UPDATE accusations SET standing = ?, rotation_index = ?
-               WHERE community = ? AND era = ? AND place = ?";
-    let values = [standing.into(), rotation_index.into()];
-    scope.tx.write(sql, values.into_iter().chain(name(log)).chain([place.into()])).await
-}
-
-async fn forget(scope: &mut Scope<'_>, log: LogName, place: i64) -> Result<(), StoreError> {
-    let sql = "DELETE FROM accusations WHERE community = ? AND era = ? AND place = ?";
-    scope.tx.write(sql, name(log).into_iter().chain([place.into()])).await
 }
 
 /// What the newest bundle of a community says; `None` if there is none that holds.

@@ -12,6 +12,7 @@
 //! durable; an [`Ack`] leaves only when the store has said so. A log that is stopped is not pulled or
 //! served on this stream any more; its heads are still compared, so that a fork comes to light.
 
+mod accuse;
 mod log;
 mod pull;
 mod push;
@@ -25,13 +26,12 @@ use std::{
 
 use record::{
     CommunityId, Network, VerifiedRecord,
-    payload::{ForkEvidence, Status, evidence::Beginning},
+    payload::{ForkEvidence, Status},
 };
 use tlog::{Frontier, Hash, Policy};
 
 use self::log::{Checking, LogState, Standing};
 use crate::{
-    evidence::fork_evidence,
     fault::{Fault, Weight},
     frame::{Ack, Batch, Frame, LogName, Refusal},
     head::{LogIdentity, SignedHead},
@@ -373,6 +373,9 @@ impl Exchange {
         if let Some(log) = refusal.log {
             self.halt(log, Standing::Refused);
         }
+        if let Some(evidence) = refusal.evidence.take() {
+            self.on_evidence(refusal.log, &evidence);
+        }
         self.outputs.push(Output::Refused(refusal));
         self.count_stray();
     }
@@ -381,6 +384,11 @@ impl Exchange {
     fn refuse(&mut self, log: LogName, fault: &Fault) {
         self.halt(log, Standing::Stopped);
         self.send(Frame::Refusal(fault.refusal(Some(log))));
+        self.count(fault);
+    }
+
+    /// Counts what a fault says about the peer.
+    fn count(&mut self, fault: &Fault) {
         match fault.weight() {
             Weight::Ours => {}
             Weight::Stray => self.count_stray(),
@@ -405,22 +413,6 @@ impl Exchange {
             self.pulling.retain(|it| *it != log);
         }
         self.check_root(log);
-    }
-
-    /// Two heads that cannot both be true: keeps the evidence, and lets the log rest.
-    fn fork(&mut self, log: LogName, heads: [&SignedHead; 2], beginning: Option<Beginning>) {
-        let Some(state) = self.logs.get(&log) else { return };
-        let ExchangeConfig { network, quorum, .. } = &self.config;
-        let proved = (beginning, quorum.as_deref());
-        match fork_evidence(network, log, &state.identity, heads, proved) {
-            Ok(evidence) => {
-                self.offer(log);
-                self.halt(log, Standing::Forked);
-                self.outputs.push(Output::Evidence(evidence));
-                self.refuse(log, &Fault::Fork);
-            }
-            Err(fault) => self.refuse(log, &fault),
-        }
     }
 
     /// Asks for the root of our tree at the size of a head that waits to be compared, if it is time.

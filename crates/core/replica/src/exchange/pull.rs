@@ -259,7 +259,10 @@ impl Exchange {
         pull.outstanding -= 1;
         self.credit_used = self.credit_used.saturating_sub(1);
         match take_batch(&self.config.network, state, batch) {
-            Err(fault) => self.refuse(log, &fault),
+            Err(fault) => {
+                self.show_pending(log);
+                self.refuse(log, &fault);
+            }
             Ok(store) => {
                 if let Some(store) = store {
                     self.credit_used += 1;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use record::fork::verify_evidence;
+use record::{fork::verify_evidence, payload::ForkEvidence};
 
 use super::{
     author::{Author, network},
@@ -10,10 +10,11 @@ use super::{
 };
 use crate::{
     evidence::fork_evidence,
-    exchange::{Input, Output},
+    exchange::{Exchange, Input, Output},
     fault::Fault,
-    frame::{Frame, Head},
+    frame::{Frame, Head, LogName, Refusal},
     head::SignedHead,
+    limits::MAX_FAULTS,
 };
 
 /// Two histories of one log that part at `at`.
@@ -104,6 +105,153 @@ fn a_pull_that_was_cut_off_before_a_restart_still_gives_evidence() {
     let _ = exchange.handle(Input::Frame(Frame::Heads(vec![head])));
     let outputs = exchange.handle(stored.root_at(log, 200, 256));
     assert!(outputs.iter().any(|it| matches!(it, Output::Evidence(_))), "{outputs:?}");
+}
+
+#[test]
+fn whoever_holds_the_shorter_branch_only_is_shown_the_evidence_with_the_refusal() {
+    let branches = forked(100, 200, 700);
+    let world = shown_to_both(&branches);
+    let [shorter, longer] = &world.nodes[..] else { unreachable!() };
+    assert_eq!(longer.evidence.len(), 1);
+    assert_eq!(shorter.evidence, longer.evidence);
+}
+
+/// What a holder of the shorter branch, which both sides have offered, makes of a refusal.
+fn refused_with(
+    (log, evidence): (Option<LogName>, Option<ForkEvidence>),
+    branches: &[Author; 2],
+) -> (Exchange, Vec<Output>) {
+    let (mut exchange, _) = Node::holding([&branches[0]]).open();
+    let (reason, detail) = ("replication.fork".into(), String::new());
+    let refusal = Refusal { log, reason, detail, evidence };
+    let outputs = exchange.handle(Input::Frame(Frame::Refusal(refusal)));
+    (exchange, outputs)
+}
+
+/// As a holder of the longer branch finds it.
+fn found(branches: &[Author; 2]) -> ForkEvidence {
+    shown_to_both(branches).nodes[1].evidence[0].clone()
+}
+
+fn n_kept(outputs: &[Output]) -> usize {
+    outputs.iter().filter(|it| matches!(it, Output::Evidence(_))).count()
+}
+
+#[test]
+fn evidence_that_is_shown_is_kept_once() {
+    let branches = forked(100, 200, 700);
+    let log = branches[0].log;
+    let evidence = found(&branches);
+    let (mut exchange, outputs) = refused_with((Some(log), Some(evidence.clone())), &branches);
+    assert!(outputs.contains(&Output::Evidence(evidence.clone())), "{outputs:?}");
+    let (reason, detail) = ("replication.fork".into(), String::new());
+    let again = Refusal { log: Some(log), reason, detail, evidence: Some(evidence) };
+    let outputs = exchange.handle(Input::Frame(Frame::Refusal(again)));
+    assert_eq!(n_kept(&outputs), 0);
+}
+
+#[test]
+fn evidence_that_is_forged_contradicts_itself_or_is_of_another_log_changes_nothing() {
+    let branches = forked(100, 200, 700);
+    let log = branches[0].log;
+    let right = found(&branches);
+    let twice = ForkEvidence { other: right.one.clone(), ..right.clone() };
+    let decorated = ForkEvidence { beginning: None, ..right.clone() };
+    let mut forged = right.clone();
+    let last = forged.other.len() - 3;
+    forged.other[last] = if forged.other[last] == b'A' { b'B' } else { b'A' };
+    let other_era = ForkEvidence { era: 1, ..right.clone() };
+    let other_log = LogName { era: 1, ..log };
+    for (log, evidence) in [
+        (Some(log), twice),
+        (Some(log), decorated),
+        (Some(log), forged),
+        (Some(log), other_era),
+        (Some(other_log), right.clone()),
+        (None, right.clone()),
+    ] {
+        let (mut exchange, outputs) = refused_with((log, Some(evidence)), &branches);
+        assert_eq!(n_kept(&outputs), 0, "{outputs:?}");
+        // What is right is still believed.
+        let (reason, detail) = ("replication.fork".into(), String::new());
+        let log = Some(branches[0].log);
+        let refusal = Refusal { log, reason, detail, evidence: Some(right.clone()) };
+        assert_eq!(n_kept(&exchange.handle(Input::Frame(Frame::Refusal(refusal)))), 1);
+    }
+}
+
+#[test]
+fn a_peer_that_goes_on_showing_forged_evidence_is_cut_off() {
+    let branches = forked(100, 200, 700);
+    let log = branches[0].log;
+    let mut forged = found(&branches);
+    forged.beginning = None;
+    let (mut exchange, _) = Node::holding([&branches[0]]).open();
+    for n_shown in 1..=MAX_FAULTS + 1 {
+        let (reason, detail) = ("replication.fork".into(), String::new());
+        let evidence = Some(forged.clone());
+        let refusal = Refusal { log: Some(log), reason, detail, evidence };
+        let outputs = exchange.handle(Input::Frame(Frame::Refusal(refusal)));
+        assert_eq!(n_kept(&outputs), 0);
+        assert_eq!(exchange.is_closed(), MAX_FAULTS < n_shown, "{n_shown}");
+    }
+}
+
+#[test]
+fn what_stands_beside_the_signatures_in_evidence_is_not_kept() {
+    let branches = forked(100, 200, 700);
+    let log = branches[0].log;
+    let right = found(&branches);
+    let junk = "— witness AAAAAAAA\n".as_bytes();
+    let padded = ForkEvidence { one: [&right.one, junk].concat(), ..right.clone() };
+    let (_, outputs) = refused_with((Some(log), Some(padded)), &branches);
+    assert!(outputs.contains(&Output::Evidence(right)), "{outputs:?}");
+}
+
+#[test]
+fn evidence_by_a_stolen_retired_key_is_not_kept_when_it_is_shown() {
+    let mut author = Author::of(1, 50);
+    let before = author.clone();
+    author.rotate();
+    author.grow_to(100);
+    let mut forged = Author::of(1, 20);
+    forged.grow_saying(50, "forged");
+    // Whoever does not know of the rotation finds evidence.
+    let evidence = found(&[before.clone(), forged]);
+    let (_, outputs) = refused_with((Some(author.log), Some(evidence)), &[author, before]);
+    assert_eq!(n_kept(&outputs), 0);
+}
+
+#[test]
+fn a_branch_of_which_only_a_part_came_is_evidence_against_a_longer_one() {
+    let [part, whole] = forked(100, 700, 900);
+    let log = part.log;
+    let mut stored = super::world::StoredLog::of(&part);
+    stored.truncate(256);
+    stored.pend(&part, 700);
+    let mut one = Node::default();
+    one.logs.insert(log, stored);
+    let mut world = World::pair(one, Node::holding([&whole]));
+    world.settle();
+    let [evidence] = &world.nodes[1].evidence[..] else { panic!("one piece of evidence") };
+    assert_eq!(evidence.one, *part.note_at(700));
+    assert_eq!(evidence.other, *whole.note_at(900));
+    assert_eq!(world.nodes[0].evidence, world.nodes[1].evidence);
+}
+
+#[test]
+fn a_part_that_the_whole_of_a_log_continues_is_no_evidence() {
+    let whole = Author::of(1, 900);
+    let mut stored = super::world::StoredLog::of(&whole);
+    stored.truncate(256);
+    stored.pend(&whole, 700);
+    let mut one = Node::default();
+    one.logs.insert(whole.log, stored);
+    let mut world = World::pair(one, Node::holding([&whole]));
+    world.settle();
+    assert!(world.nodes.iter().all(|it| it.evidence.is_empty()));
+    assert!(world.has_all(0, &whole));
+    assert_eq!(world.reasons(0).len() + world.reasons(1).len(), 0);
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn heads_without_identity_close_the_stream() {
 #[test]
 fn endless_refusals_close_the_stream() {
     let (mut exchange, _) = Node::default().open();
-    let refusal = |log| Refusal { log, reason: "no".into(), detail: String::new() };
+    let refusal = |log| Refusal { log, reason: "no".into(), detail: String::new(), evidence: None };
     let closed = closed_after(&mut exchange, |_| Frame::Refusal(refusal(None)));
     assert_eq!(closed, (MAX_STRAYS, "replication.too_many_strays"));
 }
@@ -86,7 +86,7 @@ fn a_list_of_256_heads_is_read_and_one_of_257_closes_the_stream() {
 fn the_words_of_a_refusal_are_cut_to_a_bounded_length() {
     let (mut exchange, _) = Node::default().open();
     let long = "é".repeat(1_000_000);
-    let refusal = Refusal { log: None, reason: long.clone().into(), detail: long };
+    let refusal = Refusal { log: None, reason: long.clone().into(), detail: long, evidence: None };
     let outputs = exchange.handle(Input::Frame(Frame::Refusal(refusal)));
     let [Output::Refused(refusal)] = &outputs[..] else { panic!("{outputs:?}") };
     assert_eq!((refusal.reason.len(), refusal.detail.len()), (64, 1024));

@@ -114,7 +114,8 @@ pub(crate) async fn link(
     if let Err(why) = &ended
         && let Some((reason, detail)) = why.parting()
     {
-        let refusal = v1::Refusal { log: None, reason: reason.to_owned(), detail };
+        let evidence = Vec::new();
+        let refusal = v1::Refusal { log: None, reason: reason.to_owned(), detail, evidence };
         let frame = v1::Frame { step: Some(Step::Refusal(refusal)) };
         // Whoever does not take it has been told all that can be told.
         let _ = timeout(PARTING_TIME, outgoing.send(encode_frame(&frame))).await;

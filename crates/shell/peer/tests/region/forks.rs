@@ -56,6 +56,71 @@ async fn two_signed_heads_of_one_size_are_kept_as_evidence_and_the_first_log_sta
     assert_eq!((now.frontier, now.checkpoint), (held.frontier, held.checkpoint));
 }
 
+/// Records of evidence in the coordinator's log.
+async fn filed_by(coordinator: &peer::Peer) -> usize {
+    let records = coordinator.store().records(coordinator.own_log(), 0, 999).await.unwrap();
+    let is_evidence =
+        |it: &store::StoredRecord| it.header().unwrap().kind.known() == Some(Known::Evidence);
+    records.into_iter().filter(is_evidence).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_for_a_fork_shows_the_evidence_and_what_it_shows_is_filed_once() {
+    let region = region(2).await;
+    let node = region.linked(0).await;
+    append(&node, b"one history").await;
+    until_cosigned(&node).await;
+    let (coordinator, log) = (&region.coordinator, node.own_log());
+    let evidence = forged_history(&node).await;
+    let (_, held) = coordinator.store().log(log).await.unwrap().unwrap().checkpoint.unwrap();
+    let text = |note: &[u8]| tlog::Note::parse(note).unwrap().text().to_owned();
+    let is_other = |note: &&Vec<u8>| text(note) != text(&held);
+    let checkpoint = [&evidence.one, &evidence.other].into_iter().find(is_other).unwrap().clone();
+    let (community, era) = (log.community.as_bytes().to_vec(), log.era);
+    let name = proto::v1::LogName { community: community.clone(), era };
+
+    // Somebody shows what proves nothing, before what does.
+    let other = region.founders[1].open(&region.charter, Role::Node).await;
+    let show = |evidence: &record::payload::ForkEvidence| {
+        Step::Refusal(proto::v1::Refusal {
+            log: Some(name.clone()),
+            reason: "replication.fork".to_owned(),
+            detail: String::new(),
+            evidence: proto::payload::encode(&Payload::Evidence(evidence.clone())),
+        })
+    };
+    let twice = record::payload::ForkEvidence { other: evidence.one.clone(), ..evidence.clone() };
+    let stream = Stream::of(region.address, &other).await;
+    stream.send(show(&twice)).await;
+    stream.send(show(&evidence)).await;
+    stream.send(show(&evidence)).await;
+    until(coordinator, async || coordinator.store().fork(log).await.unwrap().is_some()).await;
+    assert_eq!(filed_by(coordinator).await, 1);
+
+    // And is shown it by whoever finds it.
+    let mut stream = Stream::of(region.address, &other).await;
+    let head = proto::v1::Head { community, era, checkpoint, ..proto::v1::Head::default() };
+    stream.send(Step::Heads(proto::v1::Heads { heads: vec![head] })).await;
+    let told = stream.refusal().await;
+    assert_eq!((told.reason.as_str(), told.log), ("replication.fork", Some(name)));
+    let shown = proto::payload::decode(Known::Evidence, &told.evidence);
+    assert_eq!(shown, Ok(Payload::Evidence(evidence)));
+    assert_eq!(filed_by(coordinator).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn evidence_against_a_log_that_is_not_held_is_filed_4_times_and_no_more() {
+    let region = region(1).await;
+    let node = region.founders[0].open(&region.charter, Role::Node).await;
+    node.store().settle().await.unwrap();
+    append(&node, b"nobody holds this").await;
+    let evidence = forged_history(&node).await;
+    for n_found in 1..=6 {
+        region.coordinator.file_evidence(evidence.clone()).await.unwrap();
+        assert_eq!(filed_by(&region.coordinator).await, n_found.min(4));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_author_of_a_forked_log_is_told_on_its_stream_and_still_served() {
     let region = region(2).await;

@@ -7,7 +7,7 @@ use record::{
     identity::{
         BundleRecord, Context, EpochKeys, Genesis, IdentityAction, IdentityBundle, LogKey,
         MirrorKey, Nonce, Officer, OfficerKey, Officers, Rotation, SpareDigest, SpareKey,
-        TransportKey, WitnessKey,
+        TransportKey, WitnessKey, mirror_verifier_key,
     },
     kind::Known,
     name::Name,
@@ -16,8 +16,8 @@ use record::{
 };
 use store::{Incoming, Store};
 use tlog::{
-    Checkpoint, Hash, KeyName, consistency_proof, inclusion_proof, prove::leaf_lookup,
-    sign_checkpoint,
+    Checkpoint, Hash, KeyName, Note, consistency_proof, cosign, inclusion_proof,
+    prove::leaf_lookup, sign_checkpoint,
 };
 
 use crate::world::*;
@@ -129,6 +129,17 @@ impl Author {
 
     pub(crate) fn note(&self, size: u64) -> Vec<u8> {
         sign_checkpoint(&self.head(size), &self.key).to_bytes()
+    }
+
+    /// A head of another with this community's cosignature.
+    pub(crate) fn cosigned(&self, note: &[u8], unix_secs: u64) -> Vec<u8> {
+        let (key, community) = (secret(self.seed, 4), self.log.community);
+        let verifier = mirror_verifier_key(&network(), &community, &MirrorKey::of(&key));
+        let note = Note::parse(note).unwrap();
+        let head = Checkpoint::parse_text(note.text()).unwrap();
+        let line = cosign(&head, verifier.name(), &key, unix_secs).unwrap();
+        let lines = [note.signatures(), &[line]].concat();
+        Note::new(note.text().to_owned(), lines).unwrap().render().into_bytes()
     }
 
     pub(crate) fn bundle(&self) -> Vec<u8> {

@@ -1,5 +1,8 @@
 //! Forked logs: whose evidence counts, where a log is frozen, and that every replica says the same.
 
+#[path = "kept_evidence.rs"]
+mod kept_evidence;
+
 use std::collections::BTreeMap;
 
 use civic::RegionView;
