@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use peer::folder::FolderError;
+use peer::folder::{FolderError, SETTLED_NAME};
 use runtime::files::create_private_dir;
 
 use super::{BackupError, failed};
@@ -19,8 +19,8 @@ pub(super) const LOG_NAME: &str = "log.sqlite";
 pub(super) const BALLOTS_NAME: &str = "ballots.sqlite";
 /// What a running process has beside a SQLite file; a copy needs none of it.
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
-/// What belongs to a running process.
-const OF_PROCESS: [&str; 2] = ["lock", "clerk.sock"];
+/// What belongs to a running process, or to this place of the folder alone.
+const OF_PROCESS: [&str; 3] = ["lock", "clerk.sock", SETTLED_NAME];
 /// The folder of a backup for files from outside of the data folder.
 const OUTSIDE: &str = "outside";
 /// The most files and folders in a data folder: it has some twenty, and more is somebody's home by mistake.

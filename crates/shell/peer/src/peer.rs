@@ -149,6 +149,7 @@ impl Peer {
         let config = store_config(&charter, own.log, &keys, role, Arc::clone(&machine.clock));
         // A log that begins now is in no backup, and nobody holds any of it.
         let config = StoreConfig { is_settled: own.is_fresh, waits: machine.waits, ..config };
+        folder.note_unsettled()?;
         let store = Store::open(&folder.log_file(), config).await?;
         own.begin(folder, &store, &*machine.randomness).await?;
         let (grown, _) = broadcast::channel(MAX_UNHEARD_GROWTHS);
@@ -173,7 +174,7 @@ impl Peer {
             }),
         };
         if !peer.store().is_settled() {
-            tokio::spawn(peer.clone().settle_or_say());
+            tokio::spawn(peer.clone().settle_or_say(folder.clone()));
         }
         // So that a Hello by a retired key is known for what it is from the first one on.
         peer.held_logs().await?;
