@@ -23,8 +23,8 @@ const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 const OF_PROCESS: [&str; 3] = ["lock", "clerk.sock", SETTLED_NAME];
 /// The folder of a backup for files from outside of the data folder.
 const OUTSIDE: &str = "outside";
-/// The most files and folders in a data folder: it has some twenty, and more is somebody's home by mistake.
-pub(super) const MAX_ENTRIES: usize = 10_000;
+/// The most files and folders in a data folder.
+pub(super) const MAX_ENTRIES: usize = record::limits::MAX_BACKUP_FILES;
 /// Owner only: read and write.
 const OWNER_ONLY: u32 = 0o600;
 
