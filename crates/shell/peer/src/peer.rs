@@ -26,6 +26,7 @@ use crate::{
     machine::Machine,
     orders::Orders,
     own::Own,
+    pages::KeptPage,
     quotas::Quotas,
     settling::Settling,
 };
@@ -103,6 +104,7 @@ pub(crate) struct Shared {
     orders: watch::Sender<Arc<Orders>>,
     /// The filings behind every epoch, proved, with the hash of the newest.
     certified: Certified,
+    region_page: KeptPage,
     identities: Mutex<BTreeMap<LogName, Arc<LogIdentity>>>,
     heads: OpenedHeads,
     /// Told when every stream is to end.
@@ -166,6 +168,7 @@ impl Peer {
                 quotas: Quotas::default(),
                 orders: watch::Sender::default(),
                 certified: Mutex::default(),
+                region_page: KeptPage::default(),
                 identities: Mutex::default(),
                 heads: OpenedHeads::default(),
                 ending: StopSignal::new(),
@@ -273,6 +276,11 @@ impl Peer {
     /// The filings behind every epoch, proved, with the hash of the newest; kept because their proofs never change.
     pub(crate) fn certified(&self) -> &Certified {
         &self.shared.certified
+    }
+
+    /// The page of the region, as it was last made.
+    pub(crate) fn region_page(&self) -> &KeptPage {
+        &self.shared.region_page
     }
 
     /// Whether this is a node or a coordinator.

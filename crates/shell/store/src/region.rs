@@ -91,7 +91,34 @@ pub(crate) async fn note_affiliation(
     scope.tx.write(sql, [community.as_bytes().into(), place.into()]).await
 }
 
+/// How far statements and affiliations have come: as long as it is equal, nobody has said anything more of the region.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegionMark {
+    n_statements: i64,
+    last_statement: i64,
+    /// Community and place of each affiliation.
+    affiliations: String,
+}
+
 impl Store {
+    /// What is compared to see whether anybody has said more of the region, without reading what was said.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::logs`].
+    pub async fn region_mark(&self) -> Result<RegionMark, StoreError> {
+        let mut db = self.reader().await?;
+        let sql = "SELECT (SELECT COUNT(*) FROM statements), (SELECT COALESCE(MAX(place), 0) FROM statements),
+                     (SELECT COALESCE(group_concat(hex(community) || place, ' '), '') FROM affiliations)";
+        let stored = transaction::read(&mut db, sql, []).await?;
+        let row = stored.first().ok_or(StoreError::Damaged { what: "the region" })?;
+        Ok(RegionMark {
+            n_statements: rows::column(row, 0)?,
+            last_statement: rows::column(row, 1)?,
+            affiliations: rows::column(row, 2)?,
+        })
+    }
+
     /// Everything that communities said about the region, in the order of their logs here.
     ///
     /// # Errors
