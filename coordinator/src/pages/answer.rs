@@ -5,10 +5,9 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
-use data_encoding::HEXLOWER;
 use jiff::{Timestamp, fmt::rfc2822::DateTimePrinter};
+use peer::pages::Tag;
 use record::UnixMillis;
-use sha2::{Digest as _, Sha256};
 
 /// HTTP dates count seconds: what changed within the last two may change again within the same one.
 const SETTLED_AFTER_MILLIS: u64 = 2_000;
@@ -23,7 +22,7 @@ pub(super) fn answer(
     updated: Option<UnixMillis>,
     now: UnixMillis,
 ) -> Response {
-    let tag = format!("\"{}\"", HEXLOWER.encode(&Sha256::digest(&body)[..]));
+    let tag = Tag::of(body.as_bytes());
     let settled = updated.filter(|at| at.plus_millis(SETTLED_AFTER_MILLIS) <= now);
     let modified = settled.and_then(http_date);
     let body = if is_known(asked, &tag, modified.as_deref()) { None } else { Some(body) };
@@ -33,7 +32,7 @@ pub(super) fn answer(
             headers.insert(name, value);
         }
     };
-    add(header::ETAG, &tag);
+    add(header::ETAG, tag.as_str());
     add(header::CACHE_CONTROL, FOR_SECONDS);
     add(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*");
     add(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
@@ -51,11 +50,10 @@ fn add_kind(headers: &mut HeaderMap, kind: &'static str) {
 }
 
 /// Whether the reader has this already. The tag decides where one is given (RFC 9110, section 13.2.2).
-fn is_known(asked: &HeaderMap, tag: &str, modified: Option<&str>) -> bool {
+fn is_known(asked: &HeaderMap, tag: &Tag, modified: Option<&str>) -> bool {
     let text = |name| asked.get(name).and_then(|it| it.to_str().ok());
     if let Some(tags) = text(header::IF_NONE_MATCH) {
-        let is_same = |it: &str| it.trim().trim_start_matches("W/") == tag || it.trim() == "*";
-        return tags.split(',').any(is_same);
+        return tag.is_among(tags);
     }
     modified.is_some() && text(header::IF_MODIFIED_SINCE) == modified
 }

@@ -1,7 +1,7 @@
 //! `folkmoot limits`: every limit with its reason and how it is answered.
 
 use clap::Args;
-use record::limits::{Limit, TABLE};
+use record::limits::{Limit, all};
 use runtime::exit::Exit;
 use serde_json::json;
 
@@ -25,7 +25,7 @@ pub struct Options {
 /// [`Failure`] if it cannot be written.
 pub fn run(options: &Options, console: &Console) -> Result<Exit, Failure> {
     if options.json {
-        let rows: Vec<_> = TABLE.iter().map(as_json).collect();
+        let rows: Vec<_> = all().map(as_json).collect();
         console.answer_json(&rows)?;
     } else {
         console.answer(&table())?;
@@ -47,9 +47,10 @@ fn table() -> String {
     );
     let row = |limit: &Limit| {
         let Limit { reason, value, unit, because, grpc, http } = limit;
+        let http = if *http == 0 { "-".to_owned() } else { http.to_string() };
         format!("{reason:<34} {value:>12} {unit:<14} {grpc:<18} {http:>4}  {because}")
     };
-    let rows = TABLE.iter().map(row);
+    let rows = all().map(row);
     std::iter::once(head).chain(rows).collect::<Vec<_>>().join("\n")
 }
 
@@ -60,8 +61,10 @@ mod tests {
     #[test]
     fn every_limit_has_a_line_with_its_reason_and_value() {
         let text = table();
-        assert_eq!(text.lines().count(), 1 + TABLE.len());
+        assert_eq!(text.lines().count(), 1 + all().count());
         assert!(text.contains("record.header_too_large"));
+        let circuit = text.lines().find(|it| it.contains("mesh.too_many_circuits ")).unwrap();
+        assert!(circuit.contains(" 32 ") && circuit.contains("   -  "), "{circuit}");
         assert!(
             text.lines().any(|it| it.contains("import.file_too_large") && it.contains("67108864"))
         );
@@ -72,7 +75,7 @@ mod tests {
         let (console, captured) = Console::captured();
         assert_eq!(run(&Options { json: true }, &console), Ok(Exit::Ok));
         let rows: Vec<serde_json::Value> = serde_json::from_str(&captured.answers()).unwrap();
-        assert_eq!(rows.len(), TABLE.len());
+        assert_eq!(rows.len(), all().count());
         assert_eq!(rows[0]["reason"], "record.header_too_large");
         assert_eq!((&rows[0]["value"], &rows[0]["http"]), (&json!(8192), &json!(413)));
     }

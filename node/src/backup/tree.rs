@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use peer::folder::FolderError;
+use peer::folder::{FolderError, SETTLED_NAME};
 use runtime::files::create_private_dir;
 
 use super::{BackupError, failed};
@@ -19,12 +19,12 @@ pub(super) const LOG_NAME: &str = "log.sqlite";
 pub(super) const BALLOTS_NAME: &str = "ballots.sqlite";
 /// What a running process has beside a SQLite file; a copy needs none of it.
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
-/// What belongs to a running process.
-const OF_PROCESS: [&str; 2] = ["lock", "clerk.sock"];
+/// What belongs to a running process, or to this place of the folder alone.
+const OF_PROCESS: [&str; 3] = ["lock", "clerk.sock", SETTLED_NAME];
 /// The folder of a backup for files from outside of the data folder.
 const OUTSIDE: &str = "outside";
-/// The most files and folders in a data folder: it has some twenty, and more is somebody's home by mistake.
-pub(super) const MAX_ENTRIES: usize = 10_000;
+/// The most files and folders in a data folder.
+pub(super) const MAX_ENTRIES: usize = record::limits::MAX_BACKUP_FILES;
 /// Owner only: read and write.
 const OWNER_ONLY: u32 = 0o600;
 

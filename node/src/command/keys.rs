@@ -166,6 +166,7 @@ fn check_free(folder: &DataFolder, anew: bool) -> Result<(), CommandError> {
 async fn rotate(folder: &DataFolder, rotate: Rotate) -> Result<Said, CommandError> {
     check_free(folder, rotate.anew)?;
     let (identity, seeds) = offline::identity(folder, clock()).await.map_err(not_opened)?;
+    offline::check_settled(folder).await.map_err(|error| not_applied(&error))?;
     let next = seeds.renew(rotate.renewed())?;
     // Before anybody signs for them.
     folder.keep_next(&next)?;
@@ -182,6 +183,7 @@ async fn rotate(folder: &DataFolder, rotate: Rotate) -> Result<Said, CommandErro
 async fn change(folder: &DataFolder, change: Change) -> Result<Said, CommandError> {
     check_free(folder, change.anew)?;
     let (identity, _) = offline::identity(folder, clock()).await.map_err(not_opened)?;
+    offline::check_settled(folder).await.map_err(|error| not_applied(&error))?;
     let threshold = change.threshold.unwrap_or_else(|| majority(change.officer.len()));
     let officers = officers_of(change.officer, threshold)?;
     let action = OfficerChange::new(identity.last_identity(), officers);

@@ -124,6 +124,24 @@ fn a_node_runs_on_with_new_keys_and_its_log_verifies_across_them() {
 }
 
 #[test]
+fn a_backup_put_in_place_signs_no_new_keys_and_no_officers_before_its_node_has_run() {
+    let (folder, dir, _) = founded(&[]);
+    done(&dir, &["keys", "rotate", "mirror"]);
+    let backup = folder.path().join("backup");
+    done(&dir, &["backup", "--out", path(&backup)]);
+    assert!(dir.join("settled").exists() && !backup.join("settled").exists());
+    let made = done(folder.path(), &["officer", "new", "--out", path(&folder.path().join("mair"))]);
+    let officer = made["officer"].as_str().unwrap();
+    for asked in [&["keys", "rotate"][..], &["officers", "change", "--officer", officer]] {
+        let refused = clerk(&backup, asked);
+        assert_eq!(refused.json["error"]["reason"], "keys.not_settled", "{}", refused.sentence);
+        assert!(refused.sentence.contains("Run the node on it"), "{}", refused.sentence);
+    }
+    assert!(!backup.join("keys.next.toml").exists() && !backup.join("action.toml").exists());
+    assert_eq!(done(&dir, &["keys", "rotate", "mirror"])["epochs"], 3);
+}
+
+#[test]
 fn two_of_three_officers_sign_copies_apart_and_one_alone_changes_nothing() {
     let (folder, dir, _) = founded(&["--officers", "3"]);
     let officer = |number: usize| dir.join(format!("officers/officer-{number}.toml"));

@@ -33,7 +33,7 @@ pub use case::{Case, CaseBody, CaseKind, CaseRecord, Judgement, Transition, Verd
 pub use clock::SETTLING_MILLIS;
 pub use fold::fold;
 pub use refusal::Refusal;
-pub use region::{EpochView, RegionView, Statement};
+pub use region::{EpochView, RegionChange, RegionView, Statement};
 pub use room::too_many;
 pub use timeline::item_id;
 

@@ -11,12 +11,16 @@
 //!
 //! Not here: certificates, which show an epoch to those who hold no logs (`record::region`).
 
+mod change;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use record::{
     CommunityId, RecordId, RegionId, UnixMillis,
     region::{Charter, EpochHash, EpochNumber, RegionAction, Roster},
 };
+
+pub use change::RegionChange;
 
 /// What a member said about the region, with the first receipt of it by each coordinator.
 #[derive(Debug, Clone, PartialEq, Eq)]

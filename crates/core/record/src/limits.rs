@@ -3,6 +3,8 @@
 //! A limit delays or refuses what exceeds it and says so; it never changes a verdict. The one exception is
 //! [`MAX_CASE_RECORDS`], which is a rule of the register.
 
+mod process;
+
 use crate::{
     identity::{MAX_BUNDLE_BYTES, MAX_BUNDLE_RECORDS, MAX_OFFICERS},
     index::MAX_INDEX_ENTRIES,
@@ -10,6 +12,8 @@ use crate::{
     payload::{affiliation::MAX_ADDRESSES, index::MAX_INDEX_CHANGES, pool::MAX_UNIT_BYTES},
     region::{MAX_CERTIFICATE_BYTES, MAX_MEMBERS, MAX_SEATS},
 };
+
+pub use process::{CONNECTIONS, MAX_BACKUP_FILES, MAX_ORDERS, MESH, OPERATOR, QUOTAS};
 
 /// The largest header, in bytes: 16 references and texts of ids need under 1 KiB; tlog-tiles allow 65,535.
 pub const MAX_HEADER_BYTES: usize = 8 * 1024;
@@ -99,9 +103,9 @@ pub struct Limit {
     pub unit: &'static str,
     /// Why this value.
     pub because: &'static str,
-    /// The gRPC status code.
+    /// The gRPC status code; `-` where no answer goes back.
     pub grpc: &'static str,
-    /// The HTTP status.
+    /// The HTTP status; 0 where no answer goes back.
     pub http: u16,
 }
 
@@ -118,6 +122,11 @@ const fn limit(
         _ => "INVALID_ARGUMENT",
     };
     Limit { reason, value, unit, because, grpc, http }
+}
+
+/// Every limit: those that a record meets, then what a process takes of others.
+pub fn all() -> impl Iterator<Item = &'static Limit> {
+    [TABLE, QUOTAS, OPERATOR, CONNECTIONS, MESH].into_iter().flatten()
 }
 
 /// The table of limits, in the order in which a record meets them.
@@ -422,17 +431,17 @@ pub const TABLE: &[Limit] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{header::HeaderError, identity::BundleError};
+    use crate::{header::HeaderError, identity::BundleError, payload::status::Reason};
 
     fn value_of(reason: &str) -> Option<u64> {
-        TABLE.iter().find(|limit| limit.reason == reason).map(|limit| limit.value)
+        all().find(|limit| limit.reason == reason).map(|limit| limit.value)
     }
 
     #[test]
     fn every_limit_has_a_reason_of_its_own() {
-        let reasons: std::collections::BTreeSet<_> = TABLE.iter().map(|it| it.reason).collect();
-        assert_eq!(reasons.len(), TABLE.len());
-        assert!(TABLE.iter().all(|it| it.reason.contains('.') && 0 < it.value));
+        let reasons: std::collections::BTreeSet<_> = all().map(|it| it.reason).collect();
+        assert_eq!(reasons.len(), all().count());
+        assert!(all().all(|it| it.reason.contains('.') && 0 < it.value && !it.because.is_empty()));
     }
 
     #[test]
@@ -445,6 +454,9 @@ mod tests {
         let bundle = BundleError::TooLarge { n_bytes: 262_145 }.reason();
         assert_eq!(value_of(bundle), Some(262_144));
         assert_eq!(value_of(BundleError::TooManyRecords.reason()), Some(256));
+        for quota in [Reason::RecordsPerMinute, Reason::BytesPerDay] {
+            assert!(value_of(quota.token()).is_some(), "{quota:?}");
+        }
         assert_eq!(value_of("record.unheard_of"), None);
     }
 

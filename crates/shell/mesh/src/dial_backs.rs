@@ -7,7 +7,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     net::IpAddr,
     task::{Context, Poll, ready},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use libp2p::{
@@ -21,14 +21,10 @@ use libp2p::{
     },
 };
 
-use crate::members::Members;
-
-/// What one member may ask for in one [`SPAN`]: a node has an address or two for each transport.
-const MOST_OF_A_MEMBER: usize = 8;
-/// What all may ask for in one [`SPAN`].
-const MOST_OF_ALL: usize = 64;
-/// The time in which they are counted.
-const SPAN: Duration = Duration::from_secs(60);
+use crate::{
+    limits::{DIAL_BACK_SPAN, MAX_DIAL_BACKS, MAX_DIAL_BACKS_OF_ALL},
+    members::Members,
+};
 
 /// Why nobody is dialled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -77,12 +73,12 @@ impl Rules {
             return Err(NotTried::Stranger);
         }
         for times in self.counted.values_mut() {
-            times.retain(|at| now.saturating_duration_since(*at) < SPAN);
+            times.retain(|at| now.saturating_duration_since(*at) < DIAL_BACK_SPAN);
         }
         self.counted.retain(|_, times| !times.is_empty());
         let of_all: usize = self.counted.values().map(Vec::len).sum();
         let of_member = self.counted.entry(peer).or_default();
-        if MOST_OF_A_MEMBER <= of_member.len() || MOST_OF_ALL <= of_all {
+        if MAX_DIAL_BACKS <= of_member.len() || MAX_DIAL_BACKS_OF_ALL <= of_all {
             return Err(NotTried::TooMany);
         }
         of_member.push(now);

@@ -40,6 +40,8 @@ pub use address::{Address, AddressError};
 pub use config::{MeshConfig, RegionKey, RegionKeyError};
 pub use frames::{FrameStream, StreamFault, frame_pair};
 pub use key::NodeKey;
-pub use limits::{Limits, MAX_DOORBELL_BYTES, RelayLimits};
+pub use limits::{
+    DIAL_BACK_SPAN, Limits, MAX_DIAL_BACKS, MAX_DIAL_BACKS_OF_ALL, MAX_DOORBELL_BYTES, RelayLimits,
+};
 pub use seam::{Command, Event, Mesh, OpenError, Rung, Switchboard, Ticket, Verdict, seam};
 pub use swarm::{MeshError, start};

@@ -91,6 +91,12 @@ impl Default for RelayLimits {
     }
 }
 
+/// Addresses that one member may have tried in [`DIAL_BACK_SPAN`]: a node has an address or two for each transport.
+pub const MAX_DIAL_BACKS: usize = 8;
+/// Addresses that all may have tried in [`DIAL_BACK_SPAN`].
+pub const MAX_DIAL_BACKS_OF_ALL: usize = 64;
+/// The time in which addresses that are tried are counted.
+pub const DIAL_BACK_SPAN: Duration = Duration::from_secs(60);
 /// The most keys whose addresses are remembered.
 pub(crate) const MAX_KNOWN_KEYS: usize = 1_024;
 /// The most addresses of one key that are remembered.

@@ -13,11 +13,13 @@
 //! region         the certificate by which the community joined its region; public
 //! orders.toml    what a coordinator's operators decided about logs; not secret
 //! backup.toml    when the folder was last copied by `backup`; public
+//! settled        that peers have shown how much of the log they hold; public, and in no copy
 //! ```
 
 mod backup;
 mod error;
 mod keys;
+mod settled;
 
 use std::{
     fmt, fs,
@@ -43,6 +45,7 @@ pub use backup::BackupNote;
 pub use error::FolderError;
 use keys::read_private;
 pub use keys::{KeySeeds, Renewed, read_officer_key, write_officer_key};
+pub use settled::SETTLED_NAME;
 
 /// A data folder.
 #[derive(Debug, Clone)]

@@ -9,7 +9,7 @@
 //! after it the new ones, and whoever opens the folder next does what is left ([`Own`]). A running process has its keys in
 //! its connections and in its store; it is stopped rather than taught to change them under way.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use record::{
     commitment::Salt,
@@ -21,7 +21,7 @@ use store::{Draft, Guard, OwnLog, Store, StoreConfig};
 use crate::{
     folder::{DataFolder, FolderError, KeySeeds, fresh_seed},
     machine::Fresh,
-    own::{Own, RECORDS_FOR_RECOVERIES, folder_has_room, identity_in},
+    own::{Own, RECORDS_FOR_RECOVERIES, folder_has_room, identity_in, is_settled},
     peer::PeerError,
 };
 
@@ -66,6 +66,16 @@ pub enum ApplyError {
     /// A recovery is made in a folder of its own.
     #[error("A recovery is put in force by `recover`, in a new folder. Nothing was changed.")]
     IsRecovery,
+    /// Peers have not shown that they hold no more of the log.
+    #[error(
+        "{} may have come from a backup: no node has run on it until others had shown that they hold no more of its log. \
+         To sign now could give the community two histories. Nothing was changed. Run the node on it until \
+         `folkmoot-node doctor` says that the log is settled, stop it, and try again.", .path.display()
+    )]
+    Unsettled {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The test that asked for it has its stop.
     #[error("Stopped as asked after {0:?}.")]
     Stopped(Step),
@@ -94,6 +104,7 @@ impl ApplyError {
             Self::NoKeys => "keys.not_here",
             Self::TooMany => "identity.bundle_too_many_records",
             Self::IsRecovery => "keys.is_recovery",
+            Self::Unsettled { .. } => "keys.not_settled",
             Self::Stopped(_) => "keys.stopped",
         }
     }
@@ -141,6 +152,7 @@ pub async fn apply(
     if is_in_force(&identity, action) {
         return Ok(Applied::Already);
     }
+    check_settled(folder).await?;
     check(&identity, action)?;
     // One for this, and the others for what cannot wait.
     if !folder_has_room(folder, 1 + RECORDS_FOR_RECOVERIES).await? {
@@ -171,6 +183,18 @@ pub async fn apply(
     self::identity(folder, clock).await?;
     after(Step::Settled)?;
     Ok(Applied::Now)
+}
+
+/// Whether the log of a folder may be signed while no process runs on it. The caller holds the folder.
+///
+/// # Errors
+///
+/// [`ApplyError::Unsettled`] if it may have come from a backup.
+pub async fn check_settled(folder: &DataFolder) -> Result<(), ApplyError> {
+    if is_settled(folder).await? {
+        return Ok(());
+    }
+    Err(ApplyError::Unsettled { path: folder.path().to_owned() })
 }
 
 /// Whether the identity is already what the action makes of it.

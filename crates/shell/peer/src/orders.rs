@@ -28,7 +28,7 @@ use crate::{
 pub type Orders = BTreeMap<LogName, Reason>;
 
 /// The most orders: each is a status record, and a region has thousands of logs at most.
-pub const MAX_ORDERS: usize = 4_096;
+pub use record::limits::MAX_ORDERS;
 
 /// The reasons that operators may give; quotas and forks are found by the program itself.
 pub const ORDERABLE: [Reason; 5] =

@@ -81,6 +81,8 @@ impl Own {
                 references: Vec::new(),
             };
             store.append(vec![draft], Guard::None).await?;
+            // It is in no backup, and nobody else holds any of it.
+            folder.note_settled(self.log.era, 1)?;
         }
         complete_bundle(store, &self.network, self.log).await?;
         folder.note_begun()?;
@@ -112,6 +114,15 @@ pub async fn officers(folder: &DataFolder) -> Result<Officers, PeerError> {
     let (_, identity) = at_rest(folder).await?;
     let founding = folder.founding()?;
     Ok(identity.map_or(founding.officers, |it| it.officers().clone()))
+}
+
+/// Whether the log of a folder is known to be the newest that anybody holds, and signed to its last record.
+pub(crate) async fn is_settled(folder: &DataFolder) -> Result<bool, PeerError> {
+    let peeked = store::peek(&folder.log_file(), folder.community()?).await?;
+    let newest = peeked.into_iter().rev().find_map(|(row, last)| last.map(|_| row));
+    Ok(newest.zip(folder.settled()).is_some_and(|(row, shown)| {
+        shown <= (row.name.era, row.frontier.size()) && row.signed_frontier.is_none()
+    }))
 }
 
 /// Identity records that are left for recoveries when rotations and changes of officers are refused.

@@ -15,6 +15,7 @@
 //! | `/healthz`, `/readyz`, `/metrics` | for the operator |
 
 mod region;
+mod tag;
 
 use std::collections::BTreeMap;
 
@@ -38,6 +39,9 @@ use tlog::{
 };
 
 use crate::{peer::Peer, witness::witness_pages};
+
+pub(crate) use region::KeptPage;
+pub use tag::Tag;
 
 /// What never changes may be kept for a year.
 const FOR_LONG: &str = "public, max-age=31536000, immutable";

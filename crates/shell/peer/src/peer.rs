@@ -26,6 +26,7 @@ use crate::{
     machine::Machine,
     orders::Orders,
     own::Own,
+    pages::KeptPage,
     quotas::Quotas,
     settling::Settling,
 };
@@ -103,6 +104,7 @@ pub(crate) struct Shared {
     orders: watch::Sender<Arc<Orders>>,
     /// The filings behind every epoch, proved, with the hash of the newest.
     certified: Certified,
+    region_page: KeptPage,
     identities: Mutex<BTreeMap<LogName, Arc<LogIdentity>>>,
     heads: OpenedHeads,
     verified: Arc<Verified>,
@@ -150,6 +152,7 @@ impl Peer {
         let config = store_config(&charter, own.log, &keys, role, Arc::clone(&machine.clock));
         // A log that begins now is in no backup, and nobody holds any of it.
         let config = StoreConfig { is_settled: own.is_fresh, waits: machine.waits, ..config };
+        folder.note_unsettled()?;
         let store = Store::open(&folder.log_file(), config).await?;
         own.begin(folder, &store, &*machine.randomness).await?;
         let (grown, _) = broadcast::channel(MAX_UNHEARD_GROWTHS);
@@ -166,6 +169,7 @@ impl Peer {
                 quotas: Quotas::default(),
                 orders: watch::Sender::default(),
                 certified: Mutex::default(),
+                region_page: KeptPage::default(),
                 identities: Mutex::default(),
                 heads: OpenedHeads::default(),
                 verified: Arc::default(),
@@ -175,7 +179,7 @@ impl Peer {
             }),
         };
         if !peer.store().is_settled() {
-            tokio::spawn(peer.clone().settle_or_say());
+            tokio::spawn(peer.clone().settle_or_say(folder.clone()));
         }
         // So that a Hello by a retired key is known for what it is from the first one on.
         peer.held_logs().await?;
@@ -280,6 +284,11 @@ impl Peer {
     /// The filings behind every epoch, proved, with the hash of the newest; kept because their proofs never change.
     pub(crate) fn certified(&self) -> &Certified {
         &self.shared.certified
+    }
+
+    /// The page of the region, as it was last made.
+    pub(crate) fn region_page(&self) -> &KeptPage {
+        &self.shared.region_page
     }
 
     /// Whether this is a node or a coordinator.

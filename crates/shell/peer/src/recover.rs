@@ -339,6 +339,7 @@ impl Recoverer<'_> {
         store.keep_head(ended, bundle, note).await?;
         self.folder.keep_genesis(&genesis)?;
         Own::of(self.folder).await?.begin(self.folder, store, &Fresh).await?;
+        self.folder.note_settled(new.era, 1)?;
         self.folder.drop_action()?;
         Ok(new)
     }

@@ -18,7 +18,10 @@ use tokio::{
     time::Instant,
 };
 
-use crate::peer::{Peer, PeerError, Role};
+use crate::{
+    folder::DataFolder,
+    peer::{Peer, PeerError, Role},
+};
 
 /// How many peers are asked, where so many are known.
 const ASKED: usize = 2;
@@ -85,11 +88,24 @@ impl Peer {
         Ok(())
     }
 
-    /// As [`Peer::settle`], in a task of its own.
-    pub(crate) async fn settle_or_say(self) {
-        if let Err(error) = self.settle().await {
+    /// As [`Peer::settle`], in a task of its own; notes it in the folder.
+    pub(crate) async fn settle_or_say(self, folder: DataFolder) {
+        if let Err(error) = self.clone().settle().await {
             tracing::error!(%error, "our own log stays unsigned until the next start");
         }
+        if let Err(error) = self.note_settled(&folder).await {
+            tracing::warn!(%error, "keys and officers cannot be changed on this folder before its next start");
+        }
+    }
+
+    /// Notes how much of our own log nobody holds more than, if that is known.
+    async fn note_settled(&self, folder: &DataFolder) -> Result<(), PeerError> {
+        if !self.store().is_settled() {
+            return Ok(());
+        }
+        let log = self.own_log();
+        let size = self.store().log(log).await?.map_or(0, |it| it.frontier.size());
+        Ok(folder.note_settled(log.era, size)?)
     }
 
     /// How many peers are to show what they hold of our own log.

@@ -69,6 +69,7 @@ pub use forks::Fork;
 pub use logs::{LogRow, Pending};
 pub use read::{BatchLimits, FeedItem, Position, StoredBatch, StoredRecord, WordsRow};
 pub use read_register::CaseRow;
+pub use region::RegionMark;
 pub use witness::{AddCheckpoint, Witnessed};
 pub use writer::Commit;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use civic::{RegionView, Statement};
+use civic::{RegionChange, RegionView, Statement};
 use record::{
     CommunityId, Payload, RecordId, UnixMillis, kind::Known, limits::MAX_STATEMENTS,
     payload::Affiliation, region::RegionAction,
@@ -57,7 +57,7 @@ pub(crate) async fn note(
     scope.tx.write("INSERT OR IGNORE INTO dirty VALUES (?)", [DIRTY.into()]).await
 }
 
-/// Folds the region anew. If it changed, so may every case.
+/// Folds the region anew. If it changed, so may every case with a record that was not received before.
 pub(crate) async fn refold(scope: &mut Scope<'_>) -> Result<(), StoreError> {
     scope.tx.write("DELETE FROM dirty WHERE case_no = ?", [DIRTY.into()]).await?;
     let stored = scope.tx.read(STATEMENTS, []).await?;
@@ -66,11 +66,43 @@ pub(crate) async fn refold(scope: &mut Scope<'_>) -> Result<(), StoreError> {
         return Ok(());
     }
     let seats_changed = region.quorum() != scope.region.quorum();
+    let change = region.change_from(scope.region);
     *scope.region = region.into();
     if seats_changed {
         forks::seats_changed(scope).await?;
     }
-    scope.tx.write("INSERT OR IGNORE INTO dirty SELECT case_no FROM cases", []).await
+    match change {
+        Some(change) => mark_changed(scope, &change).await,
+        None => Ok(()),
+    }
+}
+
+/// Marks every case with a record that may fold otherwise: all but what as many coordinators as are needed had received
+/// before the change.
+async fn mark_changed(scope: &mut Scope<'_>, change: &RegionChange) -> Result<(), StoreError> {
+    let RegionChange { from, coordinators, receipts_needed } = change;
+    let n_before = usize::try_from(*receipts_needed).unwrap_or(usize::MAX).saturating_sub(1);
+    if coordinators.len() <= n_before {
+        let sql = "INSERT OR IGNORE INTO dirty SELECT case_no FROM cases";
+        return scope.tx.write(sql, []).await;
+    }
+    let covered = "SELECT (
+        SELECT r.size FROM receipts AS r
+        WHERE r.community = l.community AND r.era = l.era AND r.coordinator = ? AND r.received_at < ?
+        ORDER BY r.size DESC LIMIT 1
+      ) AS size";
+    let covered = vec![covered; coordinators.len()].join(" UNION ALL ");
+    let sql = format!(
+        "INSERT OR IGNORE INTO dirty SELECT c.case_no FROM logs AS l CROSS JOIN case_records AS c
+         WHERE (l.log_no << 40) + COALESCE((
+             SELECT size FROM ({covered}) ORDER BY size DESC LIMIT 1 OFFSET ?
+           ), 0) <= c.place
+           AND c.place < ((l.log_no + 1) << 40)"
+    );
+    let from = from.map_or(i64::MAX, |at| rows::to_i64_at_most(at.0));
+    let receipts = coordinators.iter().flat_map(|it| [it.as_bytes().into(), from.into()]);
+    let offset = i64::try_from(n_before).unwrap_or(i64::MAX);
+    scope.tx.write(&sql, receipts.chain([offset.into()])).await
 }
 
 /// The region when the file is opened.
@@ -91,7 +123,34 @@ pub(crate) async fn note_affiliation(
     scope.tx.write(sql, [community.as_bytes().into(), place.into()]).await
 }
 
+/// How far statements and affiliations have come: as long as it is equal, nobody has said anything more of the region.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegionMark {
+    n_statements: i64,
+    last_statement: i64,
+    /// Community and place of each affiliation.
+    affiliations: String,
+}
+
 impl Store {
+    /// What is compared to see whether anybody has said more of the region, without reading what was said.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::logs`].
+    pub async fn region_mark(&self) -> Result<RegionMark, StoreError> {
+        let mut db = self.reader().await?;
+        let sql = "SELECT (SELECT COUNT(*) FROM statements), (SELECT COALESCE(MAX(place), 0) FROM statements),
+                     (SELECT COALESCE(group_concat(hex(community) || place, ' '), '') FROM affiliations)";
+        let stored = transaction::read(&mut db, sql, []).await?;
+        let row = stored.first().ok_or(StoreError::Damaged { what: "the region" })?;
+        Ok(RegionMark {
+            n_statements: rows::column(row, 0)?,
+            last_statement: rows::column(row, 1)?,
+            affiliations: rows::column(row, 2)?,
+        })
+    }
+
     /// Everything that communities said about the region, in the order of their logs here.
     ///
     /// # Errors

@@ -15,6 +15,8 @@ mod appending;
 mod author;
 #[path = "suite/durability.rs"]
 mod durability;
+#[path = "suite/epochs.rs"]
+mod epochs;
 #[path = "suite/eras.rs"]
 mod eras;
 #[path = "suite/erasing.rs"]

@@ -28,4 +28,4 @@ pub use charter::{Charter, CharterError};
 pub use epoch::{Epoch, EpochError, EpochHash, EpochNumber};
 pub use filing::{MAX_ADDRESS_BYTES, RegionAction, RegionActionError, SeatAddress};
 pub use ocid_prefix::{OcidPrefix, OcidPrefixError};
-pub use roster::{MAX_MEMBERS, MAX_SEATS, Quota, Roster, RosterError, Rules};
+pub use roster::{MAX_MEMBERS, MAX_SEATS, Quota, Roster, RosterError, Rules, USUAL_QUOTA};

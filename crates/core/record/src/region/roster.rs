@@ -38,12 +38,15 @@ pub struct Quota {
     pub bytes_per_day: u64,
 }
 
+/// The quota of a region that says nothing else: 6,000 records a minute, a poll's tallies of a county at once; 1 GiB a day,
+/// what fills a small disk in three weeks.
+pub const USUAL_QUOTA: Quota =
+    Quota { records_per_minute: 6_000, bytes_per_day: 1024 * 1024 * 1024 };
+
 impl Default for Rules {
-    /// One voucher; 6,000 records a minute, a poll's tallies of a county at once; 1 GiB a day, what fills a small disk in
-    /// three weeks.
+    /// One voucher, and the usual quota.
     fn default() -> Self {
-        let quota = Quota { records_per_minute: 6_000, bytes_per_day: 1024 * 1024 * 1024 };
-        Self { vouches_needed: 1, quota }
+        Self { vouches_needed: 1, quota: USUAL_QUOTA }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The rules by themselves, and a server that is asked over the loopback.
 
+use std::time::Duration;
+
 use futures::StreamExt as _;
 use libp2p::{
     Swarm, Transport as _, autonat, core::upgrade::Version, identify, noise, swarm::SwarmEvent,
@@ -26,12 +28,16 @@ fn rules(members: &[u8]) -> Rules {
 #[test]
 fn the_eighth_address_of_a_member_in_a_minute_is_tried_and_the_ninth_is_not() {
     let (mut rules, start) = (rules(&[1, 2]), Instant::now());
-    for _ in 0..MOST_OF_A_MEMBER {
+    for _ in 0..MAX_DIAL_BACKS {
         assert_eq!(rules.count(peer(1), start), Ok(()));
     }
     assert_eq!(rules.count(peer(1), start), Err(NotTried::TooMany));
     assert_eq!(rules.count(peer(2), start), Ok(()), "another may still ask");
-    assert_eq!(rules.count(peer(1), start + SPAN), Ok(()), "and so may it a minute later");
+    assert_eq!(
+        rules.count(peer(1), start + DIAL_BACK_SPAN),
+        Ok(()),
+        "and so may it a minute later"
+    );
 }
 
 #[test]
@@ -39,7 +45,7 @@ fn all_together_ask_no_more_than_all_may() {
     let everybody: Vec<u8> = (1..=9).collect();
     let (mut rules, start) = (rules(&everybody), Instant::now());
     for member in &everybody[..8] {
-        for _ in 0..MOST_OF_A_MEMBER {
+        for _ in 0..MAX_DIAL_BACKS {
             assert_eq!(rules.count(peer(*member), start), Ok(()));
         }
     }

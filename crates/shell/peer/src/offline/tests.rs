@@ -146,6 +146,25 @@ impl Founded {
 }
 
 #[tokio::test]
+async fn an_action_waits_for_peers_where_the_folder_may_be_a_backup() {
+    let founded = founded();
+    let action = founded.rotation().await;
+    let noted = founded.folder.settled();
+    assert_eq!(noted, Some((0, 1)), "a log that was begun here is in no backup");
+    // Fewer records than peers have shown: an older log was put over this one.
+    founded.folder.note_settled(0, 2).unwrap();
+    assert_eq!(founded.apply(&action).await.unwrap_err().reason(), "keys.not_settled");
+    founded.folder.note_unsettled().unwrap();
+    assert_eq!(founded.apply(&action).await.unwrap_err().reason(), "keys.not_settled");
+    assert_eq!(founded.identity().await.epochs().len(), 1);
+    founded.folder.note_settled(0, 1).unwrap();
+    assert_eq!(founded.apply(&action).await.unwrap(), Applied::Now);
+    // What was done is an answer wherever the folder came from.
+    founded.folder.note_unsettled().unwrap();
+    assert_eq!(founded.apply(&action).await.unwrap(), Applied::Already);
+}
+
+#[tokio::test]
 async fn an_action_made_before_another_took_effect_is_outdated() {
     let founded = founded();
     let first = founded.rotation().await;

@@ -32,6 +32,7 @@ impl Recoverer<'_> {
         let clock = std::sync::Arc::clone(&self.clock);
         let config = store_config(self.charter, log, &seeds.keys(), Role::Node, clock);
         let config = StoreConfig { is_settled: false, ..config };
+        self.folder.note_unsettled()?;
         let store = Store::open(&self.folder.log_file(), config).await?;
         let fetched = fetch(&store, survey, log).await;
         store.close().await?;

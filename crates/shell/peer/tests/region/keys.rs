@@ -5,7 +5,7 @@ use std::sync::Arc;
 use peer::{
     ActionFile, DataFolder, Peer, Role,
     folder::{KeySeeds, Renewed, read_officer_key},
-    offline,
+    offline::{self, Applied, ApplyError},
     recover::{Recoverer, Source, Survey},
 };
 use record::{
@@ -30,13 +30,17 @@ fn clock() -> Arc<dyn Clock> {
 
 /// Replaces every key of a community whose node is stopped; its one officer signs.
 async fn rotate(folder: &DataFolder) {
+    try_rotate(folder).await.unwrap();
+}
+
+async fn try_rotate(folder: &DataFolder) -> Result<Applied, ApplyError> {
     let (identity, seeds) = offline::identity(folder, clock()).await.unwrap();
     let next = seeds.renew(Renewed::ALL).unwrap();
     folder.keep_next(&next).unwrap();
     let rotation = Rotation::new(identity.last_identity(), next.public().unwrap());
     let mut file = ActionFile::of(&identity, OfficerAction::Rotation(rotation));
     sign(&mut file, folder);
-    offline::apply(folder, clock(), &file.action, |_| true).await.unwrap();
+    offline::apply(folder, clock(), &file.action, |_| true).await
 }
 
 fn sign(file: &mut ActionFile, folder: &DataFolder) {
@@ -102,6 +106,46 @@ async fn a_region_follows_a_rotation_and_believes_the_retired_keys_no_more() {
     let (hello, key) = retired;
     let refused = open(region.address, &key, hello).await.err().unwrap();
     assert!(refused.message().starts_with("hello.other_key"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_restored_backup_signs_no_new_keys_before_peers_have_shown_their_log() {
+    let region = region(1).await;
+    let peer = region.founders[0].open(&region.charter, Role::Node).await;
+    let linked = link(&peer, &region.charter.coordinators[0]);
+    append(&peer, b"before").await;
+    until_cosigned(&peer).await;
+    let backup = region.founders[0].twin();
+    append(&peer, b"after").await;
+    until_cosigned(&peer).await;
+    linked.abort();
+    peer.end_streams();
+    peer.store().close().await.unwrap();
+
+    let refused = |it: Result<Applied, ApplyError>| it.unwrap_err().reason();
+    assert_eq!(refused(try_rotate(&backup.folder).await), "keys.not_settled");
+    // A start alone shows nothing, and takes no note of an earlier one.
+    for folder in [&backup, &region.founders[0]] {
+        let alone = folder.open(&region.charter, Role::Node).await;
+        alone.end_streams();
+        alone.store().close().await.unwrap();
+        assert_eq!(refused(try_rotate(&folder.folder).await), "keys.not_settled");
+    }
+
+    let restored = backup.open(&region.charter, Role::Node).await;
+    link(&restored, &region.charter.coordinators[0]);
+    until(&restored, async || restored.store().is_settled()).await;
+    assert_eq!(size(&restored, restored.own_log()).await, 3, "what was written since is back");
+    in_time(async {
+        while backup.folder.settled().is_none() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(backup.folder.settled(), Some((0, 3)));
+    restored.end_streams();
+    restored.store().close().await.unwrap();
+    assert_eq!(try_rotate(&backup.folder).await.unwrap(), Applied::Now);
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ mod doorbells;
 mod forks;
 mod hellos;
 mod keys;
+mod limits;
 mod meshes;
 mod orders;
 mod pages;

@@ -12,7 +12,10 @@ use record::{
 use store::{Draft, Guard};
 use tokio::net::TcpListener;
 
-use crate::world::*;
+use crate::{
+    pages::{ask, serve_pages},
+    world::*,
+};
 
 /// Files the epoch with these coordinators after the newest that this peer knows.
 async fn file(peer: &Peer, coordinators: &[CommunityId], addresses: &[SeatAddress]) {
@@ -36,6 +39,26 @@ async fn file(peer: &Peer, coordinators: &[CommunityId], addresses: &[SeatAddres
 async fn until_epoch(peer: &Peer, number: EpochNumber) {
     let mut region = peer.store().region();
     in_time(region.wait_for(|it| number <= it.newest().number)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_of_a_region_has_a_tag_that_changes_with_the_epoch() {
+    let region = region(1).await;
+    let node = region.founders[0].open(&region.charter, Role::Node).await;
+    tokio::spawn(linker::keep_linked_to_seats(node.clone()));
+    let address = serve_pages(&region.coordinator).await;
+    let path = "/.well-known/folkmoot/region";
+    let shown = async || {
+        let page = ask(address, "GET", path, b"").await;
+        let told: serde_json::Value = serde_json::from_slice(&page.body).unwrap();
+        (page.header("etag").to_owned(), told["epoch"].as_u64().unwrap())
+    };
+    let before = shown().await;
+    assert_eq!((shown().await, before.1), (before.clone(), 0));
+    file(&node, &[region.seated.id], &[]).await;
+    until_epoch(&region.coordinator, 1).await;
+    let after = shown().await;
+    assert!(after.0 != before.0 && after.1 == 1, "{after:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

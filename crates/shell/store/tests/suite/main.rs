@@ -13,6 +13,7 @@ mod author;
 mod claims;
 mod copying;
 mod durability;
+mod epochs;
 mod eras;
 mod erasing;
 mod forks;
