@@ -17,6 +17,7 @@ mod eras;
 mod erasing;
 mod forks;
 mod guards;
+mod neighbours;
 mod receipts;
 mod regions;
 mod register;
