@@ -16,11 +16,11 @@ use peer::Peer;
 use proto::v1;
 use record::{CommunityId, RecordId, UnixMillis};
 use runtime::stop::StopSignal;
-use store::{Commit, FeedItem, Position, StoreError};
+use store::{Commit, FeedItem, Position, Regions, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
 
 use crate::{
-    item::{Item, read_items},
+    item::{Here, Item, read_items},
     metrics,
     words::{WordFinder, Words},
 };
@@ -127,7 +127,7 @@ impl Feed {
                 Err(broadcast::error::RecvError::Closed) => return Err(StoreError::Closing),
             }
             loop {
-                let page = self.read(Reached { seq, ..Reached::default() }).await?;
+                let page = self.read(Reached { seq, ..Reached::default() }, &Regions::All).await?;
                 let Some(last) = self.tell(page) else { break };
                 seq = last;
             }
@@ -175,10 +175,11 @@ impl Feed {
     /// # Errors
     ///
     /// [`StoreError`] if the disk fails.
-    pub(crate) async fn read(&self, after: Reached) -> Result<Page, StoreError> {
+    pub(crate) async fn read(&self, after: Reached, regions: &Regions) -> Result<Page, StoreError> {
         let store = self.peer().store();
         // One more, to see whether the page cuts a commit.
-        let mut rows = store.items_after(after.position, after.seq, PAGE_ITEMS + 1).await?;
+        let (position, seq) = (after.position, after.seq);
+        let mut rows = store.items_of_after(regions, position, seq, PAGE_ITEMS + 1).await?;
         let is_cut = u32::try_from(rows.len()).is_ok_and(|n_rows| PAGE_ITEMS < n_rows);
         let following = if is_cut { rows.pop() } else { None };
         self.render(&rows, following.as_ref()).await
@@ -193,11 +194,17 @@ impl Feed {
         let mut known: BTreeMap<RecordId, Words> = BTreeMap::new();
         let mut page = Vec::with_capacity(rows.len());
         for item in read_items(rows, following)? {
+            if item.region().is_some() {
+                // Words may be erased at home, and are read there.
+                let rendered = item.render(self.here(), &Words::default());
+                page.push(Told { item, rendered });
+                continue;
+            }
             let words = match known.entry(item.case) {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(new) => new.insert(self.shared.words.of_case(item.case).await?),
             };
-            let rendered = item.render(self.coordinator(), words);
+            let rendered = item.render(self.here(), words);
             page.push(Told { item, rendered });
         }
         Ok(page.into())
@@ -208,9 +215,13 @@ impl Feed {
     /// # Errors
     ///
     /// [`StoreError`] if the disk fails.
-    pub(crate) async fn read_in_turn(&self, after: Reached) -> Result<Page, StoreError> {
+    pub(crate) async fn read_in_turn(
+        &self,
+        after: Reached,
+        regions: &Regions,
+    ) -> Result<Page, StoreError> {
         let _turn = self.shared.reading.acquire().await.ok().ok_or(StoreError::Closing)?;
-        self.read(after).await
+        self.read(after, regions).await
     }
 
     /// The end of the feed as the store holds it.
@@ -219,7 +230,7 @@ impl Feed {
     ///
     /// [`StoreError`] if the disk fails.
     pub(crate) async fn newest(&self) -> Result<Reached, StoreError> {
-        let rows = self.peer().store().items_before(i64::MAX, 1).await?;
+        let rows = self.peer().store().items_of_before(&Regions::All, i64::MAX, 1).await?;
         let newest = rows.first().map(|row| Reached { seq: row.seq, position: row.position });
         Ok(newest.unwrap_or_default())
     }
@@ -265,6 +276,11 @@ impl Feed {
 
     pub(crate) fn coordinator(&self) -> CommunityId {
         self.peer().community()
+    }
+
+    /// Whose feed this is.
+    pub(crate) fn here(&self) -> Here {
+        Here { coordinator: self.coordinator(), region: self.peer().charter().region }
     }
 
     pub(crate) fn now(&self) -> UnixMillis {

@@ -2,11 +2,11 @@
 
 use formats::{
     cursor::Cursor,
-    feed::{FeedEntry, Origin},
+    feed::{FeedEntry, Origin, Told},
 };
 use proto::v1;
 use record::{
-    CommunityId, ItemId, RecordId, UnixMillis,
+    CommunityId, ItemId, RecordId, RegionId, UnixMillis,
     payload::words::Language,
     place::{GssCode, Place},
 };
@@ -33,6 +33,15 @@ struct Stored {
     causes: Vec<StoredCause>,
     community: Option<String>,
     places: Vec<StoredPlace>,
+    told: Option<StoredSource>,
+}
+
+/// Who told an item of a neighbouring region.
+#[derive(Debug, Clone, Deserialize)]
+struct StoredSource {
+    by: String,
+    address: String,
+    checked: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -79,6 +88,26 @@ pub(crate) struct Item {
     deadline: Option<UnixMillis>,
     causes: Vec<Cause>,
     community: Option<CommunityId>,
+    /// Where it came from; `None` for an item of our own region.
+    source: Option<Source>,
+}
+
+/// Where an item of a neighbouring region came from.
+#[derive(Debug, Clone)]
+struct Source {
+    region: RegionId,
+    told: Told,
+    /// `host:port` of who told it.
+    address: String,
+}
+
+/// Whose feed an item is served in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Here {
+    /// The coordinator that serves it.
+    pub(crate) coordinator: CommunityId,
+    /// Its region.
+    pub(crate) region: RegionId,
 }
 
 /// The items of some rows in ascending order, with their places to resume; `following` is the row after them, if any.
@@ -118,6 +147,11 @@ fn read_item(row: &FeedItem, resume: Position) -> Option<Item> {
     };
     let place =
         |it: StoredPlace| Some(Place { code: GssCode::parse(&it.code)?, vintage: it.vintage });
+    let source = |region: RegionId| {
+        let StoredSource { by, address, checked } = stored.told.clone()?;
+        Some(Source { region, told: Told { by: by.parse().ok()?, checked }, address })
+    };
+    let source = row.region.map(|it| source(it).ok_or(())).transpose().ok()?;
     let community = stored.community.map(|it| it.parse().ok().ok_or(())).transpose().ok()?;
     Some(Item {
         seq: row.seq,
@@ -135,6 +169,7 @@ fn read_item(row: &FeedItem, resume: Position) -> Option<Item> {
         causes: stored.causes.into_iter().map(cause).collect::<Option<_>>()?,
         community,
         places: stored.places.into_iter().map(place).collect::<Option<_>>()?,
+        source,
     })
 }
 
@@ -144,14 +179,20 @@ pub(crate) fn cursor(coordinator: CommunityId, position: Position) -> Cursor {
 }
 
 impl Item {
+    /// The neighbouring region whose it is; `None` for our own.
+    pub(crate) fn region(&self) -> Option<&RegionId> {
+        self.source.as_ref().map(|it| &it.region)
+    }
+
     /// The item as a subscriber gets it.
-    pub(crate) fn render(&self, coordinator: CommunityId, words: &Words) -> v1::Item {
+    pub(crate) fn render(&self, here: Here, words: &Words) -> v1::Item {
         let cause = |it: &Cause| v1::Cause {
             record: it.record.to_string(),
             community: it.community.to_string(),
             era: it.era,
             index: it.index,
         };
+        let told = self.source.as_ref().map(|it| &it.told);
         let titles =
             words.titles().map(|(language, title)| (language.to_owned(), title.to_owned()));
         v1::Item {
@@ -167,14 +208,20 @@ impl Item {
             causes: self.causes.iter().map(cause).collect(),
             community: self.community.map(|it| it.to_string()).unwrap_or_default(),
             places: self.places.iter().map(|it| it.code.to_string()).collect(),
-            cursor: cursor(coordinator, self.resume).to_string(),
+            cursor: cursor(here.coordinator, self.resume).to_string(),
             titles: titles.collect(),
             level: level_of(&self.transition).unwrap_or_default().to_owned(),
+            region: self.region().unwrap_or(&here.region).to_string(),
+            told_by: told.map(|it| it.by.to_string()).unwrap_or_default(),
+            checked: told.map(|it| it.checked.clone()).unwrap_or_default(),
         }
     }
 
-    /// The item as an entry of a feed document served under `base`, an address without a slash at its end.
-    pub(crate) fn entry(&self, coordinator: CommunityId, words: &Words, base: &str) -> FeedEntry {
+    /// The item as an entry of a feed document served under `base`, an address without a slash at its end. What a
+    /// neighbouring region tells is shown and proved there.
+    pub(crate) fn entry(&self, here: Here, words: &Words, base: &str) -> FeedEntry {
+        let elsewhere = self.source.as_ref().map(|it| format!("https://{}", it.address));
+        let base = elsewhere.as_deref().unwrap_or(base);
         let step = self.transition.rsplit('.').next().unwrap_or_default().replace('_', " ");
         let subject = match words.title() {
             "" => capitalised(&self.kind),
@@ -195,7 +242,7 @@ impl Item {
             // Only the title may be in another language; summary and step are English.
             language: Language::english(),
             origin: Origin {
-                cursor: cursor(coordinator, self.resume),
+                cursor: cursor(here.coordinator, self.resume),
                 case: self.case,
                 kind: self.kind.clone(),
                 state: self.state.clone(),
@@ -206,6 +253,8 @@ impl Item {
                 places: self.places.clone(),
                 proof_urls: self.causes.iter().map(proof).collect(),
                 level: level_of(&self.transition).map(str::to_owned),
+                region: *self.region().unwrap_or(&here.region),
+                told: self.source.as_ref().map(|it| it.told.clone()),
             },
         }
     }
@@ -236,6 +285,14 @@ pub(crate) fn register_of(kind: &str) -> &'static str {
 pub(crate) mod tests {
     use super::*;
 
+    fn here() -> Here {
+        let [coordinator, region] = [[8; 32], [9; 32]];
+        Here {
+            coordinator: CommunityId::from_bytes(coordinator),
+            region: RegionId::from_bytes(region),
+        }
+    }
+
     /// A row of the feed in the form in which the store writes it.
     pub(crate) fn row(seq: i64, log_size: u64, instant: u64) -> FeedItem {
         let id = |n: u8| CommunityId::from_bytes([n; 32]);
@@ -249,7 +306,7 @@ pub(crate) mod tests {
             "places": [{"code": "E07000223", "vintage": 2025}],
         });
         let position = Position { log_size, instant: UnixMillis(instant) };
-        FeedItem { seq, position, item: item.to_string() }
+        FeedItem { seq, position, item: item.to_string(), region: None }
     }
 
     fn resumes(rows: &[FeedItem], following: Option<&FeedItem>) -> Vec<(u64, u64)> {
@@ -273,7 +330,7 @@ pub(crate) mod tests {
     #[test]
     fn an_item_keeps_all_that_the_store_wrote() {
         let item = read_items(&[row(1, 3, 10)], None).unwrap().remove(0);
-        let rendered = item.render(CommunityId::from_bytes([8; 32]), &Words::default());
+        let rendered = item.render(here(), &Words::default());
         assert_eq!(rendered.places, ["E07000223"]);
         assert_eq!(rendered.causes[0].index, 7);
         assert_eq!((rendered.at, rendered.deadline), (5, None));
@@ -283,8 +340,7 @@ pub(crate) mod tests {
     #[test]
     fn an_entry_without_words_is_named_by_its_kind_and_links_its_proofs() {
         let item = read_items(&[row(1, 3, 10)], None).unwrap().remove(0);
-        let entry =
-            item.entry(CommunityId::from_bytes([8; 32]), &Words::default(), "https://c.example");
+        let entry = item.entry(here(), &Words::default(), "https://c.example");
         assert_eq!(entry.title, "Pool: threshold met");
         assert_eq!(entry.url, format!("https://c.example/register/pools/{}", item.case));
         let of = CommunityId::from_bytes([4; 32]);
@@ -297,9 +353,8 @@ pub(crate) mod tests {
             let plain = row(1, 3, 10);
             let item = plain.item.replace("pool.threshold_met", transition);
             let item = read_items(&[FeedItem { item, ..plain }], None).unwrap().remove(0);
-            let coordinator = CommunityId::from_bytes([8; 32]);
-            let rendered = item.render(coordinator, &Words::default()).level;
-            let entry = item.entry(coordinator, &Words::default(), "https://c.example");
+            let rendered = item.render(here(), &Words::default()).level;
+            let entry = item.entry(here(), &Words::default(), "https://c.example");
             assert_eq!(rendered, entry.origin.level.unwrap_or_default());
             rendered
         };

@@ -11,6 +11,7 @@
 
 pub mod command;
 pub mod feed;
+pub mod neighbours;
 pub mod pages;
 pub mod service;
 

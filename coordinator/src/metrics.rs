@@ -17,6 +17,14 @@ pub(crate) fn describe() {
     describe_counter!("folkmoot_feed_resets_total", "Cursors that could not be resolved.");
     describe_counter!("folkmoot_feed_refused_total", "Subscribers refused because of the limit.");
     describe_counter!("folkmoot_pages_total", "Pages asked for, by page.");
+    describe_counter!(
+        "folkmoot_neighbour_items_total",
+        "Items taken from neighbouring regions, by how far they were checked."
+    );
+    describe_counter!(
+        "folkmoot_neighbour_refused_total",
+        "Items of neighbouring regions that were refused, by reason."
+    );
     describe_counter!("folkmoot_export_left_out_total", "Releases that could not be exported.");
 }
 
@@ -55,6 +63,19 @@ pub(crate) fn page(name: &'static str) {
 
 pub(crate) fn release_left_out() {
     counter!("folkmoot_export_left_out_total").increment(1);
+}
+
+/// Items that were taken together, and how many of them the records give here, too.
+pub(crate) fn neighbour_items(n_folded: usize, n_items: usize) {
+    let n_stated = n_items.saturating_sub(n_folded);
+    for (checked, n) in [("folded", n_folded), ("stated", n_stated)] {
+        let n = u64::try_from(n).unwrap_or(u64::MAX);
+        counter!("folkmoot_neighbour_items_total", "checked" => checked).increment(n);
+    }
+}
+
+pub(crate) fn neighbour_refused(reason: &'static str) {
+    counter!("folkmoot_neighbour_refused_total", "reason" => reason).increment(1);
 }
 
 /// Counts a subscriber for as long as it lives.

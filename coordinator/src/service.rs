@@ -8,8 +8,8 @@ use proto::v1::{
     Heartbeat, Reset, SubscribeRequest, SubscribeResponse, feed_service_server::FeedService,
     subscribe_response::Event,
 };
-use record::{UnixMillis, limits::MAX_HEARTBEAT_SECS, place::GssCode};
-use store::{Position, StoreError};
+use record::{RegionId, UnixMillis, limits::MAX_HEARTBEAT_SECS, place::GssCode};
+use store::{Position, Regions, StoreError};
 use tokio::{
     sync::{OwnedSemaphorePermit, broadcast, mpsc},
     time::{Instant, sleep_until},
@@ -40,8 +40,9 @@ impl FeedService for Feed {
         &self,
         request: Request<SubscribeRequest>,
     ) -> Result<Response<Responses>, Status> {
-        let SubscribeRequest { cursor, kinds, places, heartbeat_seconds } = request.into_inner();
-        let filter = Filter::parse(&kinds, &places)?;
+        let SubscribeRequest { cursor, kinds, places, heartbeat_seconds, regions } =
+            request.into_inner();
+        let filter = Filter::parse(&kinds, &places)?.among(&regions, self.here().region)?;
         let silence = parse_silence(heartbeat_seconds)?;
         let begin = Begin::parse(&cursor)?;
         let place = self.place().ok_or_else(|| {
@@ -92,11 +93,15 @@ fn parse_silence(heartbeat_seconds: u32) -> Result<Duration, Status> {
 }
 
 /// Which items a subscriber wants. An empty set wants all.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Filter {
     kinds: BTreeSet<String>,
     places: BTreeSet<GssCode>,
+    regions: Regions,
 }
+
+/// What asks for every region that is read here.
+const ALL_REGIONS: &str = "all";
 
 impl Filter {
     /// # Errors
@@ -117,15 +122,54 @@ impl Filter {
             let told = "A place is a GSS code: a letter and eight digits, such as E07000223.";
             invalid("feed.not_a_place", told)
         })?;
-        Ok(Self { kinds: kinds.iter().cloned().collect(), places })
+        Ok(Self { kinds: kinds.iter().cloned().collect(), places, regions: Regions::Own })
+    }
+
+    /// The same for the cases of these regions; none for our own region's.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` names what is no region, or too much.
+    pub(crate) fn among(self, regions: &[String], own: RegionId) -> Result<Self, Status> {
+        Ok(Self { regions: parse_regions(regions, own)?, ..self })
+    }
+
+    /// Whose cases are wanted.
+    pub(crate) const fn regions(&self) -> &Regions {
+        &self.regions
     }
 
     pub(crate) fn wants(&self, item: &Item) -> bool {
         let of_kind = self.kinds.is_empty() || self.kinds.contains(&item.kind);
         let of_place = self.places.is_empty()
             || item.places.iter().any(|place| self.places.contains(&place.code));
-        of_kind && of_place
+        of_kind && of_place && self.regions.wants(item.region())
     }
+}
+
+/// Regions as a request names them; none for our own.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` names what is no region, or too much.
+pub(crate) fn parse_regions(regions: &[String], own: RegionId) -> Result<Regions, Status> {
+    if MAX_FILTERS < regions.len() {
+        let told = format!("At most {MAX_FILTERS} regions can be asked for.");
+        return Err(invalid("feed.too_many_filters", told));
+    }
+    if regions.iter().any(|it| it == ALL_REGIONS) {
+        return Ok(Regions::All);
+    }
+    let ids: Result<BTreeSet<RegionId>, _> = regions.iter().map(|it| it.parse()).collect();
+    let mut others = ids.ok().ok_or_else(|| {
+        let told = "A region is `all`, or an id that begins with fmg1.";
+        invalid("feed.not_a_region", told)
+    })?;
+    let is_own = others.remove(&own) || others.is_empty();
+    Ok(match others.is_empty() {
+        true => Regions::Own,
+        false => Regions::Some { own: is_own, others },
+    })
 }
 
 /// Where a subscriber wants to begin.
@@ -250,7 +294,7 @@ impl Subscription {
     /// Reads from the store up to its end.
     async fn catch_up(&mut self) -> Result<(), Ended> {
         loop {
-            let page = self.feed.read_in_turn(self.reached).await?;
+            let page = self.feed.read_in_turn(self.reached, self.filter.regions()).await?;
             if page.is_empty() {
                 return Ok(());
             }

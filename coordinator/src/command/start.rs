@@ -13,6 +13,7 @@ use tonic::{server::NamedService, service::RoutesBuilder};
 use super::{CommandError, ENV_PREFIX, Said};
 use crate::{
     feed::{Feed, MAX_SUBSCRIBERS},
+    neighbours::{self, Neighbour},
     orders, pages,
 };
 
@@ -64,6 +65,9 @@ pub(super) struct Settings {
 The mesh (in the file of --config; off unless enabled): [mesh] enabled = true, listen = [\"/ip4/0.0.0.0/tcp/7444\", \
 \"/ip4/0.0.0.0/udp/7444/quic-v1\"] if left out, external, peers = [\"/dns/node.example/tcp/7444\"], mdns = false, \
 relay = false, region_key_file for a private region.\n\n\
+Neighbouring regions (in the same file, once for each; their feeds are read, checked and served beside our own):\n  \
+[[neighbours]]\n  region = \"fmg1…\"\n  name = \"The Moors\"\n  \
+addresses = [\"moors.example:7443\"]   # anybody there who serves the certificate\n\n\
 SIGTERM or Ctrl-C stops it once what is under way is finished; one more, a second or more later, ends it at once.")]
 pub(super) struct Run {
     /// The data folder.
@@ -130,6 +134,7 @@ fn check(config: &Config) -> Result<(), CommandError> {
             "it is an address such as https://coordinator.example, without a slash at its end.",
         ));
     }
+    Neighbour::parse_all(&config.neighbours).map_err(|what| wrong("neighbours", &what))?;
     Ok(())
 }
 
@@ -164,6 +169,8 @@ fn start(folder: DataFolder, config: Config, manner: Manner) -> Result<(), HostE
 
 async fn serve(folder: DataFolder, config: Config, manner: Manner) -> Result<(), HostError> {
     let settings = pages::Settings::of(&config);
+    // They were looked at with the rest of the configuration.
+    let neighbours = Neighbour::parse_all(&config.neighbours).unwrap_or_default();
     let mut host = Host::open(folder, config, Role::Coordinator).await?;
     // Before anybody is served.
     orders::take_up(host.folder(), &host.peer)?;
@@ -175,6 +182,8 @@ async fn serve(folder: DataFolder, config: Config, manner: Manner) -> Result<(),
             done = followed => done,
         }
     });
+    let reading = neighbours::keep_reading(host.peer.clone(), neighbours, host.tasks.stop_signal());
+    host.tasks.spawn("neighbouring regions", reading);
     let feed = Feed::new(host.peer.clone(), MAX_SUBSCRIBERS, host.tasks.stop_signal());
     host.tasks.spawn("feed", feed.clone().run());
     let pages = pages::pages(feed.clone(), settings);

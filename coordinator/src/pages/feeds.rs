@@ -4,7 +4,7 @@ use axum::{extract::State, http::HeaderMap, response::Response};
 use formats::feed::{FeedEntry, FeedMeta, atom as atom_format, json as json_format};
 use peer::pages::Problem;
 use record::payload::words::Language;
-use store::StoreError;
+use store::{Regions, StoreError};
 
 use super::{Asked, Site, answer::answer, bad_request, unavailable};
 use crate::{
@@ -12,6 +12,7 @@ use crate::{
     item::{Item, read_items},
     metrics,
     service::Filter,
+    words::Words,
 };
 
 /// Items on a page.
@@ -53,19 +54,26 @@ async fn document(
     path: &str,
 ) -> Result<(FeedMeta, Vec<FeedEntry>), Problem> {
     let (kinds, places) = (asked.all("kind"), asked.all("place"));
-    let filter = Filter::parse(&kinds, &places).map_err(|status| bad_request(status.message()))?;
+    let (regions, feed) = (asked.all("region"), &site.feed);
+    let filter =
+        Filter::parse(&kinds, &places).and_then(|it| it.among(&regions, feed.here().region));
+    let filter = filter.map_err(|status| bad_request(status.message()))?;
     let before: i64 = asked.one("before")?.unwrap_or(i64::MAX);
-    let feed = &site.feed;
     let shown = newest(feed, before, &filter).await?;
     let mut entries = Vec::with_capacity(shown.items.len());
     for item in &shown.items {
-        let words = feed.words().of_case(item.case).await?;
-        entries.push(item.entry(feed.coordinator(), &words, &asked.base));
+        // A neighbour's words may be erased at home, and are read there.
+        let words = match item.region() {
+            None => feed.words().of_case(item.case).await?,
+            Some(_) => Words::default(),
+        };
+        entries.push(item.entry(feed.here(), &words, &asked.base));
     }
     let query: Vec<String> = kinds
         .iter()
         .map(|kind| format!("kind={kind}"))
         .chain(places.iter().map(|place| format!("place={place}")))
+        .chain(regions.iter().map(|region| format!("region={region}")))
         .collect();
     let link = |more: Option<i64>| {
         let before = more.map(|seq| format!("before={seq}"));
@@ -99,7 +107,7 @@ struct Shown {
 async fn newest(feed: &Feed, before: i64, filter: &Filter) -> Result<Shown, StoreError> {
     let (mut items, mut before) = (Vec::new(), before);
     for _ in 0..MAX_CHUNKS {
-        let chunk = chunk(feed, before).await?;
+        let chunk = chunk(feed, before, filter.regions()).await?;
         if chunk.is_empty() {
             return Ok(Shown { items, older: None });
         }
@@ -122,10 +130,10 @@ fn is_not_first(seq: i64) -> Option<i64> {
 }
 
 /// Items right below a number, in ascending order.
-async fn chunk(feed: &Feed, before: i64) -> Result<Vec<Item>, StoreError> {
+async fn chunk(feed: &Feed, before: i64, regions: &Regions) -> Result<Vec<Item>, StoreError> {
     // With the row that follows, which may be of the same commit.
     let store = feed.peer().store();
-    let mut rows = store.items_before(before.saturating_add(1), CHUNK_ROWS).await?;
+    let mut rows = store.items_of_before(regions, before.saturating_add(1), CHUNK_ROWS).await?;
     let is_following = rows.first().is_some_and(|row| row.seq == before);
     let following = is_following.then(|| rows.remove(0));
     rows.reverse();

@@ -18,7 +18,11 @@ const POLICY: &str =
 
 const LINKS: &str = "<h2 id=\"feed\">Feeds</h2>\
 <p>Every item names the records that caused it and where to prove them (<code>_folkmoot</code>).</p>\
-<ul><li><a href=\"/feed.json\">JSON Feed</a></li><li><a href=\"/feed.atom\">Atom</a></li></ul>\
+<ul><li><a href=\"/feed.json\">JSON Feed</a></li><li><a href=\"/feed.atom\">Atom</a></li>\
+<li><a href=\"/feed.json?region=all\">With every region that is read here</a>: of a neighbouring one, each item's id and \
+causes were proved; <code>checked: folded</code> if the records told so far give the step here, too, and <code>stated</code> \
+if it stands on the word of <code>told_by</code>. That nothing was left out, and when records were received, is what that \
+coordinator says.</li><li><a href=\"/sums.json?region=all\">Sums</a>, over distinct records</li></ul>\
 <h2>Register</h2><ul><li><a href=\"/register/covenants\">Covenants</a></li>\
 <li><a href=\"/register/opportunities\">Opportunities</a></li><li><a href=\"/register/pools\">Pools</a></li>\
 <li><a href=\"/register/polls\">Polls</a></li><li><a href=\"/register/logs\">Logs that are not treated as others</a></li><li><a href=\"/ocds/releases\">OCDS release package</a></li></ul>";

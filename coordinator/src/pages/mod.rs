@@ -3,7 +3,8 @@
 //! | path | what |
 //! |---|---|
 //! | `/` | what is where, for people |
-//! | `/feed.json`, `/feed.atom` | the newest items; `?kind=` and `?place=`, repeatable; `next_url` leads to older ones |
+//! | `/feed.json`, `/feed.atom` | the newest items; `?kind=`, `?place=` and `?region=`, repeatable; `next_url` leads to older ones |
+//! | `/sums.json` | what cases add up to, over distinct records; `?region=`, repeatable |
 //! | `/register/<covenants, opportunities, pools, polls>` | the cases of a kind; `?after=fmr1…&limit=` |
 //! | `/register/<kind>/<id>` | one case |
 //! | `/register/logs` | logs that a coordinator throttles or withholds, and why; the newest indexes |
@@ -15,6 +16,7 @@ mod index;
 mod ocds;
 mod register;
 mod standings;
+mod sums;
 
 use std::{str::FromStr, sync::Arc};
 
@@ -51,7 +53,7 @@ impl Settings {
 struct Site {
     feed: Feed,
     settings: Settings,
-    /// Places for OCDS packages that are being written.
+    /// Places for OCDS packages that are being written, and for sums.
     packages: Arc<Semaphore>,
 }
 
@@ -65,6 +67,7 @@ pub fn pages(feed: Feed, settings: Settings) -> Router {
         .route("/register/{register}", get(register::cases))
         .route("/register/{register}/{id}", get(register::case))
         .route("/ocds/releases", get(ocds::releases))
+        .route("/sums.json", get(sums::sums))
         .with_state(Site { feed, settings, packages: Arc::new(Semaphore::new(ocds::MAX_PACKAGES)) })
 }
 

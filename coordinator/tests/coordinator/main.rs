@@ -10,6 +10,7 @@
 
 mod export;
 mod feed;
+mod neighbours;
 mod pages;
 mod program;
 mod world;

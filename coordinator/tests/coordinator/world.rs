@@ -203,7 +203,7 @@ impl World {
         Self::over(open(&folder, charter).await, max_subscribers, parent)
     }
 
-    fn over(author: Author, max_subscribers: usize, parent: tempfile::TempDir) -> Self {
+    pub(crate) fn over(author: Author, max_subscribers: usize, parent: tempfile::TempDir) -> Self {
         let stop = StopSignal::new();
         let feed = Feed::new(author.peer.clone(), max_subscribers, stop.clone());
         tokio::spawn(feed.clone().run());

@@ -8,7 +8,8 @@ use std::{
 use ballotbox::BallotBox;
 use clap::Args;
 use peer::{
-    Config, DataFolder, Host, Manner, Role, check_seat, command::Options, host::read_charter,
+    Config, DataFolder, Host, Manner, Role, affiliation::MAX_ADVERTISED, check_seat,
+    command::Options, host::read_charter,
 };
 use runtime::exit::Exit;
 use serde_json::json;
@@ -54,6 +55,8 @@ A charter:\n  network = \"demo.folkmoot.example\"\n  name = \"Estuary\"\n  \
 ocid_prefix = \"ocds-a1b2c3\"   # if OCDS registered one for the region\n\n  \
 [[coordinators]]\n  id = \"fm1…\"\n  address = \"coordinator.example:7443\"\n\n  \
 [[founders]]           # once for each, this community among them\n  id = \"fm1…\"\n\n\
+Where others reach it (in the file of --config; said in the node's log when it changes, for ever and to everybody):\n  \
+advertise = [\"node.example:7443\"]\n\n\
 The mesh, by which nodes find each other with no coordinator (in the file of --config; off unless enabled):\n  \
 [mesh]\n  enabled = true\n  listen = [\"/ip4/0.0.0.0/tcp/7444\", \"/ip4/0.0.0.0/udp/7444/quic-v1\"]   # if left out\n  \
 external = [\"/dns/node.example/tcp/7444\"]   # where others reach it, if that differs\n  \
@@ -94,6 +97,12 @@ pub(super) fn check(dir: &Path, config: &Config) -> Result<Said, CommandError> {
     let community = check_seat(&folder, &charter, Role::Node).map_err(not_run)?;
     runtime::telemetry::check_filter(&config.log.filter).map_err(not_run)?;
     config.mesh.region_key().map_err(not_run)?;
+    let n_advertised = config.advertise.len();
+    if MAX_ADVERTISED < n_advertised {
+        let sentence =
+            format!("`advertise` has {n_advertised} addresses; a record holds {MAX_ADVERTISED}.");
+        return Err(CommandError::new(Exit::Config, "affiliation.too_many_addresses", sentence));
+    }
     let text = format!(
         "The configuration is sound: region {}, {} communities, {} coordinators; to listen on {}.",
         charter.charter.name().as_str(),
@@ -138,6 +147,14 @@ pub(super) async fn run(dir: PathBuf, run: Run) -> Result<(), CommandError> {
         tokio::select! {
             () = stop.stopped() => Ok(()),
             kept = keeping.keep() => kept,
+        }
+    });
+    let stop = host.tasks.stop_signal();
+    let saying = host.peer.clone().keep_affiliated(host.config().advertise.clone());
+    host.tasks.spawn("affiliation", async move {
+        tokio::select! {
+            () = stop.stopped() => Ok(()),
+            said = saying => said,
         }
     });
     let manner = Manner { ready_line, with_parent, signs_unasked: false };

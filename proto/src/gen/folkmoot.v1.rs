@@ -14,6 +14,9 @@ pub struct SubscribeRequest {
     /// Seconds of silence after which a heartbeat is sent: 1 to 300; 0 for 30.
     #[prost(uint32, tag = "4")]
     pub heartbeat_seconds: u32,
+    /// Whose cases: regions (fmg1…), or `all` for every one that is read here. Empty for the coordinator's own region.
+    #[prost(string, repeated, tag = "5")]
+    pub regions: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// One thing from the feed.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -89,6 +92,16 @@ pub struct Item {
     /// How far its figures have been checked, such as self-declared; empty where it has none.
     #[prost(string, tag = "15")]
     pub level: ::prost::alloc::string::String,
+    /// The region whose case it is: fmg1….
+    #[prost(string, tag = "16")]
+    pub region: ::prost::alloc::string::String,
+    /// The coordinator of that region that told it (fm1…), where it is a neighbouring one; empty for one's own.
+    #[prost(string, tag = "17")]
+    pub told_by: ::prost::alloc::string::String,
+    /// Of a neighbouring region: `folded` if the records told so far give this step here, too; `stated` if it stands on the
+    /// word of who told it, and only its causes were proved. Empty for one's own.
+    #[prost(string, tag = "18")]
+    pub checked: ::prost::alloc::string::String,
 }
 /// A record, and where its proof is.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1080,6 +1093,23 @@ pub struct GetProofResponse {
     #[prost(bytes = "vec", tag = "2")]
     pub tlog_proof: ::prost::alloc::vec::Vec<u8>,
 }
+/// Which records.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetProofsRequest {
+    /// At most 256.
+    #[prost(message, repeated, tag = "1")]
+    pub records: ::prost::alloc::vec::Vec<GetProofRequest>,
+}
+/// One of them.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetProofsResponse {
+    /// The record and its proof; left out where it is not to be had.
+    #[prost(message, optional, tag = "1")]
+    pub proof: ::core::option::Option<GetProofResponse>,
+    /// Why it is not, as a stable reason.
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+}
 /// Generated client implementations.
 pub mod log_service_client {
     #![allow(
@@ -1211,6 +1241,31 @@ pub mod log_service_client {
                 .insert(GrpcMethod::new("folkmoot.v1.LogService", "GetProof"));
             self.inner.unary(req, path, codec).await
         }
+        /// The same for up to 256 records, one answer each, in the order asked for.
+        pub async fn get_proofs(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetProofsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::GetProofsResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/folkmoot.v1.LogService/GetProofs",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("folkmoot.v1.LogService", "GetProofs"));
+            self.inner.server_streaming(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1242,6 +1297,17 @@ pub mod log_service_server {
             tonic::Response<super::GetProofResponse>,
             tonic::Status,
         >;
+        /// Server streaming response type for the GetProofs method.
+        type GetProofsStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::GetProofsResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// The same for up to 256 records, one answer each, in the order asked for.
+        async fn get_proofs(
+            &self,
+            request: tonic::Request<super::GetProofsRequest>,
+        ) -> std::result::Result<tonic::Response<Self::GetProofsStream>, tonic::Status>;
     }
     /// What a verifier asks of a log. Public; no key is needed.
     #[derive(Debug)]
@@ -1406,6 +1472,52 @@ pub mod log_service_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/folkmoot.v1.LogService/GetProofs" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetProofsSvc<T: LogService>(pub Arc<T>);
+                    impl<
+                        T: LogService,
+                    > tonic::server::ServerStreamingService<super::GetProofsRequest>
+                    for GetProofsSvc<T> {
+                        type Response = super::GetProofsResponse;
+                        type ResponseStream = T::GetProofsStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetProofsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as LogService>::get_proofs(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetProofsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

@@ -34,7 +34,11 @@ pub(super) fn as_json(item: &Item) -> Value {
         cursor,
         titles,
         level,
+        region,
+        told_by,
+        checked,
     } = item;
+    let [told_by, checked] = [told_by, checked].map(|it| Some(it).filter(|it| !it.is_empty()));
     let level = Some(level).filter(|it| !it.is_empty());
     let causes: Vec<Value> = causes.iter().map(cause).collect();
     let titles: std::collections::BTreeMap<_, _> = titles.iter().collect();
@@ -54,6 +58,9 @@ pub(super) fn as_json(item: &Item) -> Value {
         "cursor": cursor,
         "titles": titles,
         "level": level,
+        "region": region,
+        "told_by": told_by,
+        "checked": checked,
     })
 }
 
@@ -101,7 +108,7 @@ mod tests {
     #[test]
     fn as_json_every_field_has_its_name_in_the_protocol() {
         let value = as_json(&item());
-        assert_eq!(value.as_object().map(serde_json::Map::len), Some(15));
+        assert_eq!(value.as_object().map(serde_json::Map::len), Some(18));
         assert_eq!(
             value["causes"][0],
             json!({"record": "fmr1a", "community": "fm1a", "era": 0, "index": 9})

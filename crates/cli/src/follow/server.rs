@@ -4,12 +4,9 @@
 
 use std::time::Duration;
 
+use peer::visit::identity_shown;
 use proto::v1::{GetIdentityRequest, log_service_client::LogServiceClient};
-use record::{
-    Header,
-    identity::{Identity, IdentityBundle},
-    limits::MAX_GRPC_MESSAGE_BYTES,
-};
+use record::{identity::Identity, limits::MAX_GRPC_MESSAGE_BYTES};
 use runtime::exit::Exit;
 use tokio::time::timeout;
 use tonic::{Code, Status, transport::Channel};
@@ -90,7 +87,7 @@ async fn ask_identity(
     let answer = timeout(ANSWER_TIME_OUT, asking).await;
     let answer = answer.ok().ok_or_else(|| lost(address, "it did not say who it is"))?;
     let answer = answer.map_err(|status| refused(address, manner, &status))?;
-    verify_identity(&answer.into_inner().identity).map_err(|what| {
+    identity_shown(&answer.into_inner().identity).map_err(|what| {
         let detail = format!(
             "{address} showed an identity that does not hold: {what}. Nothing was read from it. {} \
              Ask its operators, or use another server.",
@@ -98,15 +95,6 @@ async fn ask_identity(
         );
         Failure::does_not_hold("identity.refused", detail)
     })
-}
-
-/// The identity in a bundle that holds by itself.
-fn verify_identity(bytes: &[u8]) -> Result<Identity, String> {
-    let bundle = IdentityBundle::decode(bytes).map_err(|error| error.to_string())?;
-    let genesis = bundle.records.first().ok_or("it is empty")?;
-    let network = Header::decode(&genesis.header).map_err(|error| error.to_string())?.network;
-    let verified = bundle.verify(None, &network, None).map_err(|error| error.to_string())?;
-    Ok(verified.identity)
 }
 
 /// The connection broke off: it may be tried again.

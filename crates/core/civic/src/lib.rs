@@ -21,6 +21,7 @@ pub mod poll;
 pub mod pool;
 pub mod refusal;
 pub mod region;
+pub mod sums;
 
 mod clock;
 mod fold;

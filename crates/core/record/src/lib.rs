@@ -31,6 +31,7 @@ pub mod payload;
 pub mod place;
 pub mod policy;
 pub mod proof_extra;
+pub mod proved;
 pub mod region;
 pub mod time;
 pub mod verified;

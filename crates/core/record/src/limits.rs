@@ -70,7 +70,18 @@ pub const MAX_STREAM_STRAYS: u32 = 16 * 1024;
 pub const MAX_STREAMS: usize = 8;
 /// The most subscribers of a feed at one time: each costs about 50 KiB, together half a gibibyte.
 pub const MAX_SUBSCRIBERS: usize = 10_000;
-/// The most kinds, and the most places, that a subscriber may ask for.
+/// The most records whose proofs are asked for at once: one batch.
+pub const MAX_PROOFS: usize = 256;
+/// The most neighbouring regions that a coordinator reads: each takes a task and a connection. Britain has about 50
+/// ceremonial counties, and as many regions around one would be a whole country.
+pub const MAX_NEIGHBOURS: usize = 64;
+/// The most items that are kept of one neighbouring region: 100 a day for 27 years, at about 1 KiB each 1 GiB.
+pub const MAX_NEIGHBOUR_ITEMS: u64 = 1_000_000;
+/// The largest item of a neighbouring region, in bytes as it is kept: 1,024 causes of 170 bytes.
+pub const MAX_NEIGHBOUR_ITEM_BYTES: usize = 256 * 1024;
+/// The most records that may have caused an item of a neighbouring region: one of each member, and a few.
+pub const MAX_ITEM_CAUSES: usize = 1_024;
+/// The most kinds, the most places, and the most regions that a subscriber may ask for.
 pub const MAX_FILTERS: usize = 256;
 /// The longest silence between heartbeats, in seconds; home routers forget a connection after about as long.
 pub const MAX_HEARTBEAT_SECS: u32 = 300;
@@ -417,6 +428,35 @@ pub const TABLE: &[Limit] = &[
         MAX_HEARTBEAT_SECS as u64,
         "seconds",
         "home routers forget a silent connection after about as long",
+        400,
+    ),
+    limit("proof.too_many", MAX_PROOFS as u64, "records", "asked for at once: one batch", 400),
+    limit(
+        "neighbour.too_many",
+        MAX_NEIGHBOURS as u64,
+        "regions",
+        "a task and a connection each",
+        400,
+    ),
+    limit(
+        "neighbour.too_many_items",
+        MAX_NEIGHBOUR_ITEMS,
+        "items",
+        "of one region: 100 a day for 27 years",
+        429,
+    ),
+    limit(
+        "neighbour.item_too_large",
+        MAX_NEIGHBOUR_ITEM_BYTES as u64,
+        "bytes",
+        "1,024 causes of 170 bytes",
+        413,
+    ),
+    limit(
+        "neighbour.too_many_causes",
+        MAX_ITEM_CAUSES as u64,
+        "records",
+        "one of each member, and a few",
         400,
     ),
     limit(

@@ -11,7 +11,7 @@ use runtime::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::mesh_config::MeshSection;
+use crate::{affiliation::AdvertisedAddress, mesh_config::MeshSection};
 
 /// The configuration. Every key has a default but `charter`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -33,12 +33,28 @@ pub struct Config {
     /// charter has no `ocid_prefix`; where it has one, this key has no effect. Without either, pools are left out of
     /// `/ocds/releases`. `ocds-213czf` is OCDS's documentation prefix, for tests.
     pub ocds_prefix: Option<String>,
+    /// Where others reach a node over gRPC (`host:port`) or on its mesh (a multiaddress); it says so in its log. At most 8.
+    pub advertise: Vec<AdvertisedAddress>,
+    /// Neighbouring regions whose feeds a coordinator reads and serves beside its own; a node has no use for them.
+    pub neighbours: Vec<NeighbourSection>,
     /// The mesh, over which nodes find each other and exchange logs with no coordinator.
     pub mesh: MeshSection,
     /// The log.
     pub log: LogConfig,
     /// A certificate for browsers and stock gRPC clients; self-signed when absent.
     pub web: Option<WebConfig>,
+}
+
+/// A neighbouring region.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NeighbourSection {
+    /// Its id: `fmg1…`.
+    pub region: String,
+    /// Its name, for people; its charter's if left out.
+    pub name: Option<String>,
+    /// Where anybody of it is reached who serves its certificate: `host:port`, at least one.
+    pub addresses: Vec<String>,
 }
 
 /// How the log looks.
@@ -71,6 +87,8 @@ impl Default for Config {
             grace_secs: 20,
             max_connections_per_address: transport::Limits::default().max_connections_per_address,
             ocds_prefix: None,
+            advertise: Vec::new(),
+            neighbours: Vec::new(),
             mesh: MeshSection::default(),
             log: LogConfig::default(),
             web: None,

@@ -11,6 +11,7 @@
 //! Not here: what only a node does (people, ballots, the clerk) and what only a coordinator does (feeds, exports).
 
 pub mod action;
+pub mod affiliation;
 pub mod charter;
 pub mod command;
 pub mod config;
@@ -20,6 +21,7 @@ pub mod frames;
 pub mod hello;
 pub mod host;
 pub mod join;
+pub mod known_region;
 pub mod linker;
 pub mod links;
 pub mod machine;
@@ -36,6 +38,7 @@ pub mod services;
 pub mod settling;
 pub mod silence;
 pub mod stream;
+pub mod visit;
 
 mod cosignatures;
 mod evidence;

@@ -1,13 +1,15 @@
 //! The gRPC services that both a node and a coordinator offer: replication, logs and proofs, the region.
 
+mod proofs;
+
 use std::{collections::BTreeMap, pin::Pin, time::Duration};
 
 use proto::{
     replication::community_from,
     v1::{
         self, ExchangeRequest, ExchangeResponse, GetIdentityRequest, GetIdentityResponse,
-        GetProofRequest, GetProofResponse, GetRegionRequest, GetRegionResponse, ListCasesRequest,
-        ListCasesResponse,
+        GetProofRequest, GetProofResponse, GetProofsRequest, GetRegionRequest, GetRegionResponse,
+        ListCasesRequest, ListCasesResponse,
         log_service_server::{LogService, LogServiceServer},
         region_service_server::{RegionService, RegionServiceServer},
         replication_service_server::{ReplicationService, ReplicationServiceServer},
@@ -56,7 +58,9 @@ pub fn add_services(peer: &Peer, routes: &mut RoutesBuilder) {
                 .max_decoding_message_size(MAX_GRPC_MESSAGE_BYTES)
                 .max_encoding_message_size(MAX_GRPC_MESSAGE_BYTES),
         )
-        .add_service(LogServiceServer::new(peer.clone()))
+        .add_service(
+            LogServiceServer::new(peer.clone()).max_decoding_message_size(MAX_GRPC_MESSAGE_BYTES),
+        )
         .add_service(RegionServiceServer::new(peer.clone()));
 }
 
@@ -174,18 +178,16 @@ impl LogService for Peer {
         &self,
         request: Request<GetProofRequest>,
     ) -> Result<Response<GetProofResponse>, Status> {
-        let GetProofRequest { community, era, index } = request.into_inner();
-        let log = LogName { community: community_of(&community)?, era };
-        if let Some(reason) = self.withheld(log) {
-            return Err(refusal_status(Code::PermissionDenied, reason.token(), reason.sentence()));
-        }
-        let (record, tlog_proof) =
-            self.proof(log, index).await.map_err(|error| status_of(&error))?;
-        let content =
-            record.content.map(|it| v1::Content { salt: it.salt.0.to_vec(), payload: it.payload });
-        let erased_by = record.erased_by.map(|id| id.as_bytes().to_vec()).unwrap_or_default();
-        let record = v1::RawRecord { header: record.header_bytes, content, erased_by };
-        Ok(Response::new(GetProofResponse { record: Some(record), tlog_proof }))
+        Ok(Response::new(proofs::one(self, request.into_inner()).await?))
+    }
+
+    type GetProofsStream = proofs::Answers;
+
+    async fn get_proofs(
+        &self,
+        request: Request<GetProofsRequest>,
+    ) -> Result<Response<proofs::Answers>, Status> {
+        Ok(Response::new(proofs::several(self, request.into_inner())?))
     }
 }
 

@@ -1,8 +1,10 @@
 //! What the writer is asked to do, how it answers, and how much may wait.
 
+use std::collections::BTreeSet;
+
 use civic::RegionView;
 use record::{
-    LogName,
+    LogName, RegionId,
     limits::{MAX_DRAFTS, MAX_HEADER_BYTES},
 };
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -12,6 +14,7 @@ use crate::{
     accept::{Accepted, Incoming},
     append::{Appended, Draft, Guard},
     error::StoreError,
+    neighbours::Taken,
     witness::{AddCheckpoint, Witnessed},
 };
 
@@ -41,6 +44,8 @@ pub(crate) enum Job {
     SetIdentity { log: LogName, bundle: Vec<u8>, reply: Reply<()> },
     KeepHead { log: LogName, bundle: Vec<u8>, note: Vec<u8>, reply: Reply<()> },
     Settle { reply: Reply<()> },
+    TakeFromNeighbour { taken: Box<Taken>, reply: Reply<()> },
+    KeepNeighbours { kept: BTreeSet<RegionId>, reply: Reply<()> },
     Tick { reply: Reply<()> },
     Close { reply: Reply<()> },
 }
@@ -61,16 +66,18 @@ impl Job {
             Self::Cosigned { reply, .. }
             | Self::SetIdentity { reply, .. }
             | Self::KeepHead { reply, .. }
+            | Self::TakeFromNeighbour { reply, .. }
+            | Self::KeepNeighbours { reply, .. }
             | Self::Settle { reply }
             | Self::Tick { reply }
             | Self::Close { reply } => drop(reply.send(Err(fault.clone()))),
         }
     }
 
-    /// Whether nobody waits for it: cosignatures, and at a node the receipts of a coordinator.
+    /// Whether nobody waits for it: cosignatures, what neighbours tell, and at a node the receipts of a coordinator.
     pub(crate) fn can_wait(&self, config: &StoreConfig, region: &RegionView) -> bool {
         match self {
-            Self::Cosigned { .. } => true,
+            Self::Cosigned { .. } | Self::TakeFromNeighbour { .. } => true,
             Self::Accept { incoming, .. } => {
                 let author = &incoming.log.community;
                 config.own.mirror.is_none() && region.newest().roster.is_coordinator(author)
@@ -79,6 +86,7 @@ impl Job {
             | Self::AddCheckpoint { .. }
             | Self::SetIdentity { .. }
             | Self::KeepHead { .. }
+            | Self::KeepNeighbours { .. }
             | Self::Settle { .. }
             | Self::Tick { .. }
             | Self::Close { .. } => false,
@@ -93,6 +101,8 @@ impl Job {
             | Self::AddCheckpoint { .. }
             | Self::SetIdentity { .. }
             | Self::KeepHead { .. }
+            | Self::TakeFromNeighbour { .. }
+            | Self::KeepNeighbours { .. }
             | Self::Settle { .. }
             | Self::Tick { .. }
             | Self::Close { .. } => 0,
@@ -114,7 +124,11 @@ impl Job {
             Self::SetIdentity { bundle, .. } => bundle.len(),
             Self::KeepHead { bundle, note, .. } => bundle.len() + note.len(),
             Self::Cosigned { lines, .. } => lines.iter().map(String::len).sum(),
-            Self::Settle { .. } | Self::Tick { .. } | Self::Close { .. } => 0,
+            Self::TakeFromNeighbour { taken, .. } => taken.n_bytes(),
+            Self::KeepNeighbours { .. }
+            | Self::Settle { .. }
+            | Self::Tick { .. }
+            | Self::Close { .. } => 0,
         }
     }
 }

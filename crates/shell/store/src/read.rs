@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 
 use record::{
-    Header, LogName, Payload, RecordId, UnixMillis,
+    Header, LogName, Payload, RecordId, RegionId, UnixMillis,
     commitment::Salt,
     limits::{MAX_HEADER_BYTES, MAX_PAYLOAD_BYTES},
     verified::Content,
@@ -17,7 +17,7 @@ use crate::{
     db::Db,
     error::StoreError,
     logs::{self, LogRow, place_of},
-    proofs,
+    neighbours, proofs,
     readers::Reader,
     rows,
 };
@@ -86,6 +86,8 @@ pub struct FeedItem {
     pub position: Position,
     /// The item as JSON: id, transition, kind, case, state, provisional, summary, at, deadline, causes, community, places.
     pub item: String,
+    /// The neighbouring region whose it is; `None` for one of our own.
+    pub region: Option<RegionId>,
 }
 
 /// The words that a record refers to.
@@ -381,7 +383,7 @@ pub struct BatchLimits {
     pub max_bytes: usize,
 }
 
-fn read_item(row: &SqliteRow) -> Result<FeedItem, StoreError> {
+pub(crate) fn read_item(row: &SqliteRow) -> Result<FeedItem, StoreError> {
     let log_size: i64 = rows::column(row, 1)?;
     let instant: i64 = rows::column(row, 2)?;
     Ok(FeedItem {
@@ -391,6 +393,7 @@ fn read_item(row: &SqliteRow) -> Result<FeedItem, StoreError> {
             instant: UnixMillis(instant.unsigned_abs()),
         },
         item: rows::column(row, 3)?,
+        region: None,
     })
 }
 
@@ -403,11 +406,10 @@ pub(crate) struct FeedEnd {
 
 /// Where the feed ends: the clock of a restarted process does not go behind it.
 pub(crate) async fn feed_end(db: &mut Db) -> Result<FeedEnd, StoreError> {
-    let newest =
-        sqlx::query("SELECT seq, log_size, instant, item FROM items ORDER BY seq DESC LIMIT 1")
-            .fetch_optional(db)
-            .await
-            .map_err(StoreError::storage("reading the feed"))?;
+    let newest = sqlx::query(neighbours::FEED_END)
+        .fetch_optional(db)
+        .await
+        .map_err(StoreError::storage("reading the feed"))?;
     let newest = newest.map(|row| read_item(&row)).transpose()?;
     Ok(newest.map(|it| FeedEnd { seq: it.seq, position: it.position }).unwrap_or_default())
 }

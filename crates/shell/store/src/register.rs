@@ -216,7 +216,10 @@ pub(crate) async fn refold(scope: &mut Scope<'_>, last: FeedEnd) -> Result<FeedE
 }
 
 /// Where this group's items stand in the feed: after all that are there, so that nobody who has read those misses one.
-async fn next_position(scope: &mut Scope<'_>, last: Position) -> Result<Position, StoreError> {
+pub(crate) async fn next_position(
+    scope: &mut Scope<'_>,
+    last: Position,
+) -> Result<Position, StoreError> {
     let own = scope.tails.get(&mut scope.tx, scope.config.own.name).await?;
     let log_size = own.map_or(0, |tail| tail.row.frontier.size());
     let earliest =
@@ -410,7 +413,7 @@ async fn write_items(
         scope.tx.write(sql, values).await?;
         scope.group.n_items += 1;
         if scope.group.items.len() <= MAX_CARRIED_ITEMS {
-            scope.group.items.push(FeedItem { seq, position, item });
+            scope.group.items.push(FeedItem { seq, position, item, region: None });
         }
     }
     Ok(())

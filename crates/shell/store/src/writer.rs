@@ -9,7 +9,7 @@ use std::{
 };
 
 use civic::RegionView;
-use record::{LogName, UnixMillis};
+use record::{ItemId, LogName, RegionId, UnixMillis};
 use tlog::Hash;
 use tokio::{
     sync::{OwnedSemaphorePermit, broadcast, mpsc, watch},
@@ -26,6 +26,7 @@ use crate::{
     forks, indexes,
     jobs::{Answer, Job, Reply, Waiting},
     logs::{self, LogRow, Tails},
+    neighbours,
     read::{FeedEnd, FeedItem},
     readers::Readers,
     receipts, register,
@@ -88,6 +89,8 @@ pub(crate) struct Group {
     pub(crate) judged: BTreeSet<LogName>,
     /// Whether our own log grew.
     pub(crate) own_grew: bool,
+    /// Items of neighbouring regions that wait for the end of the group.
+    pub(crate) neighbour_items: Vec<(RegionId, ItemId, String)>,
     /// How many feed items were written.
     pub(crate) n_items: i64,
     /// The first of them, one more than are carried at most.
@@ -387,7 +390,8 @@ impl Writer {
         scope.tx.attempt("judging forks");
         forks::judge_all(&mut scope).await?;
         scope.tx.attempt("writing the register");
-        let last_item = register::refold(&mut scope, self.last_item).await?;
+        let own_end = register::refold(&mut scope, self.last_item).await?;
+        let last_item = neighbours::write_items(&mut scope, self.last_item, own_end).await?;
         let statement_due = statement_due.or_else(|| witness::due_if_just_seated(&scope));
         scope.tx.attempt("committing records");
         let heads = logs::write_changed(&mut scope).await?;

@@ -7,7 +7,7 @@ use quick_xml::{
     events::{BytesDecl, BytesText, Event},
 };
 
-use super::{FeedEntry, FeedMeta, NAMESPACE, Origin};
+use super::{FeedEntry, FeedMeta, NAMESPACE, Origin, Told};
 use crate::ocds::instant::render as render_date;
 
 /// The media type of an Atom feed.
@@ -94,6 +94,8 @@ fn write_origin(xml: &mut Xml, origin: &Origin) -> io::Result<()> {
         places,
         proof_urls: _,
         level,
+        region,
+        told,
     } = origin;
     text(xml, "fm:cursor", &cursor.to_string())?;
     text(xml, "fm:case", &case.to_string())?;
@@ -104,7 +106,13 @@ fn write_origin(xml: &mut Xml, origin: &Origin) -> io::Result<()> {
     deadline.iter().try_for_each(|at| text(xml, "fm:deadline", &render_date(*at)))?;
     community.iter().try_for_each(|id| text(xml, "fm:community", &id.to_string()))?;
     places.iter().try_for_each(|place| text(xml, "fm:place", place.code.as_str()))?;
-    level.iter().try_for_each(|level| text(xml, "fm:level", level))
+    level.iter().try_for_each(|level| text(xml, "fm:level", level))?;
+    text(xml, "fm:region", &region.to_string())?;
+    if let Some(Told { by, checked }) = told {
+        text(xml, "fm:told_by", &by.to_string())?;
+        text(xml, "fm:checked", checked)?;
+    }
+    Ok(())
 }
 
 fn text(xml: &mut Xml, name: &str, content: &str) -> io::Result<()> {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::{FeedEntry, FeedMeta, Origin};
+use super::{FeedEntry, FeedMeta, Origin, Told};
 use crate::ocds::instant::render as render_date;
 
 /// The media type of a JSON Feed.
@@ -65,6 +65,8 @@ fn origin(about_url: &str, origin: &Origin) -> Value {
         places,
         proof_urls,
         level,
+        region,
+        told,
     } = origin;
     let mut members = Map::new();
     let mut insert = |name: &str, value: Value| members.insert(name.to_owned(), value);
@@ -85,6 +87,11 @@ fn origin(about_url: &str, origin: &Origin) -> Value {
     }
     if let Some(level) = level {
         insert("level", json!(level));
+    }
+    insert("region", json!(region));
+    if let Some(Told { by, checked }) = told {
+        insert("told_by", json!(by));
+        insert("checked", json!(checked));
     }
     Value::Object(members)
 }

@@ -10,7 +10,8 @@ pub mod atom;
 pub mod json;
 
 use record::{
-    CommunityId, ItemId, Network, RecordId, UnixMillis, payload::words::Language, place::Place,
+    CommunityId, ItemId, Network, RecordId, RegionId, UnixMillis, payload::words::Language,
+    place::Place,
 };
 
 use crate::cursor::Cursor;
@@ -91,6 +92,19 @@ pub struct Origin {
     pub proof_urls: Vec<String>,
     /// The level of a tally: self-declared, scrutineered, public (VOTES.md).
     pub level: Option<String>,
+    /// The region whose case it is.
+    pub region: RegionId,
+    /// Who told it and how far it was checked, where the region is a neighbouring one.
+    pub told: Option<Told>,
+}
+
+/// Who told an item of a neighbouring region, and how far it was checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// The coordinator of that region.
+    pub by: CommunityId,
+    /// `folded` or `stated`.
+    pub checked: String,
 }
 
 impl FeedEntry {

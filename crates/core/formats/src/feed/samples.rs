@@ -1,7 +1,7 @@
 //! A feed and an entry to test with.
 
 use record::{
-    CommunityId, ItemId, RecordId, UnixMillis, payload::words::Language, place::GssCode,
+    CommunityId, ItemId, RecordId, RegionId, UnixMillis, payload::words::Language, place::GssCode,
     place::Place,
 };
 
@@ -50,6 +50,8 @@ pub(super) fn entry(n: u8, text: &str) -> FeedEntry {
             places: vec![Place { code: GssCode::parse("E07000223").unwrap(), vintage: 2025 }],
             proof_urls: vec!["https://c.example/proof/1?a=1&b=2".to_owned()],
             level: None,
+            region: RegionId::from_bytes([5; 32]),
+            told: None,
         },
     }
 }

@@ -16,11 +16,6 @@
 
 use std::collections::BTreeSet;
 
-use tlog::{
-    Checkpoint, TlogProof, checkpoint::CheckpointError, checkpoint::open_note, proof::ProofError,
-    proof_file::TlogProofError, verify_inclusion,
-};
-
 use super::{
     charter::{Charter, CharterError},
     epoch::{Epoch, EpochHash, EpochNumber},
@@ -28,12 +23,9 @@ use super::{
     roster::Roster,
 };
 use crate::{
-    header::Header,
-    identity::{BundleError, IdentityBundle, verifier_key},
     ids::{CommunityId, Network, RegionId},
     kind::Known,
-    proof_extra::{ProofExtraError, RecordProofExtra},
-    verified::{ExpectedPlace, RecordError, verify},
+    proved::{self, ProvedError},
     wire::{Field, Reader, WireError, Writer},
 };
 
@@ -136,27 +128,9 @@ pub enum CertificateError {
 /// Why a filing in a certificate does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FilingError {
-    /// The proof cannot be read.
+    /// The record is not proved.
     #[error(transparent)]
-    Proof(#[from] TlogProofError),
-    /// The proof does not carry what is proved.
-    #[error("the proof does not carry the record and its author's identity")]
-    Incomplete,
-    /// What the proof carries cannot be read.
-    #[error(transparent)]
-    Extra(#[from] ProofExtraError),
-    /// The record does not hold.
-    #[error(transparent)]
-    Record(#[from] RecordError),
-    /// The author's identity does not hold.
-    #[error(transparent)]
-    Identity(#[from] BundleError),
-    /// The checkpoint does not hold.
-    #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
-    /// The record is not proved to be in its author's log, or its author no longer keeps it.
-    #[error("the record is not proved to be in its author's log")]
-    NotInLog,
+    Proof(#[from] ProvedError),
     /// The record says something else.
     #[error("the record files no epoch")]
     OtherKind,
@@ -178,12 +152,6 @@ pub enum FilingError {
     /// It files another epoch than the one that follows, or than the other filings.
     #[error("it files another epoch")]
     OtherEpoch,
-}
-
-impl From<ProofError> for FilingError {
-    fn from(_: ProofError) -> Self {
-        Self::NotInLog
-    }
 }
 
 impl CertificateError {
@@ -352,31 +320,12 @@ impl VerifiedRegion {
 
 /// Who filed which epoch, from the proof alone.
 fn open_filing(network: &Network, proof: &[u8]) -> Result<(CommunityId, Epoch), FilingError> {
-    let proof = TlogProof::parse(proof)?;
-    let extra = RecordProofExtra::decode(proof.extra().ok_or(FilingError::Incomplete)?)?;
-    let content = extra.content.ok_or(FilingError::Incomplete)?;
-    let Header { community, era, index, .. } =
-        Header::decode(&extra.header).map_err(RecordError::from)?;
-    let place = ExpectedPlace { network, community, era, index };
-    let record = verify(extra.header, Some(content), &place)?;
-    let identity = IdentityBundle::decode(&extra.identity)?;
-    let identity = identity.verify(Some(community), network, None)?.identity;
-    let note = proof.checkpoint_note().clone();
-    let stated = Checkpoint::parse_text(note.text())?;
-    let log_key = identity.log_key_for(era, stated.size).ok_or(FilingError::NotInLog)?;
-    let key = verifier_key(network, &community, era, log_key);
-    let (signed, _) = open_note(note, &key, &[])?;
-    let Checkpoint { size, root, .. } = signed.checkpoint();
-    verify_inclusion(record.id().leaf(), index, *size, proof.hashes(), root)?;
-    let is_kept = identity.kept(era).is_none_or(|kept| index < kept.size);
-    if proof.index() != index || !is_kept {
-        return Err(FilingError::NotInLog);
-    }
+    let record = proved::open(network, proof, None)?;
     let payload =
         record.content().filter(|_| record.header().kind.known() == Some(Known::RegionEpoch));
     let payload = payload.ok_or(FilingError::OtherKind)?;
     match RegionAction::decode(&payload.payload)? {
-        RegionAction::File { epoch, addresses: _ } => Ok((community, epoch)),
+        RegionAction::File { epoch, addresses: _ } => Ok((record.header().community, epoch)),
         RegionAction::Vouch { .. } => Err(FilingError::OtherKind),
     }
 }

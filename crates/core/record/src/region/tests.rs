@@ -18,6 +18,7 @@ use crate::{
     kind::Known,
     name::Name,
     proof_extra::RecordProofExtra,
+    proved::ProvedError,
     time::UnixMillis,
     verified::{Content, ExpectedPlace, VerifiedRecord, verify},
 };
@@ -255,7 +256,7 @@ fn refuses_a_vouch_another_kind_and_a_filing_without_its_record() {
     let filed = TlogProof::parse(&estuary.wards[1].file(&epoch)).unwrap();
     let bare = TlogProof::new(2, filed.hashes().to_vec(), filed.checkpoint_note().clone());
     let bare = bare.unwrap().render().into_bytes();
-    assert_eq!(estuary.refused(bare), FilingError::Incomplete);
+    assert_eq!(estuary.refused(bare), FilingError::Proof(ProvedError::Incomplete));
 }
 
 #[test]
@@ -267,7 +268,7 @@ fn refuses_a_filing_that_is_in_no_signed_log() {
     hashes[0] = Hash::from_bytes([0; 32]);
     let elsewhere = TlogProof::new(1, hashes, filed.checkpoint_note().clone());
     let elsewhere = elsewhere.unwrap().with_extra(extra.clone()).unwrap().render().into_bytes();
-    assert_eq!(estuary.refused(elsewhere), FilingError::NotInLog);
+    assert_eq!(estuary.refused(elsewhere), FilingError::Proof(ProvedError::NotInLog));
     let mut forger = Ward::found(2);
     std::mem::swap(&mut forger.records, &mut estuary.wards[1].records);
     forger.community = estuary.wards[1].community;
@@ -275,7 +276,7 @@ fn refuses_a_filing_that_is_in_no_signed_log() {
     let note = Note::parse(&forger.checkpoint()).unwrap();
     let forged = TlogProof::new(1, filed.hashes().to_vec(), note).unwrap();
     let forged = forged.with_extra(extra).unwrap().render().into_bytes();
-    assert!(matches!(estuary.refused(forged), FilingError::Checkpoint(_)));
+    assert!(matches!(estuary.refused(forged), FilingError::Proof(ProvedError::Checkpoint(_))));
 }
 
 #[test]

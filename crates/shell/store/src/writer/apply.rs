@@ -5,7 +5,7 @@ use crate::{
     accept, acks, append, cosigned, duties, eras,
     error::StoreError,
     jobs::{Answer, Job, Reply, answer},
-    register, settling, witness,
+    neighbours, register, settling, witness,
 };
 
 impl Scope<'_> {
@@ -67,6 +67,14 @@ impl Scope<'_> {
             }
             Job::Settle { reply } => {
                 let done = settling::settle(self).await;
+                settle(reply, done, answers)
+            }
+            Job::TakeFromNeighbour { taken, reply } => {
+                let done = neighbours::take(self, *taken).await;
+                settle(reply, done, answers)
+            }
+            Job::KeepNeighbours { kept, reply } => {
+                let done = neighbours::forget_others(self, &kept).await;
                 settle(reply, done, answers)
             }
             Job::Tick { reply } => {

@@ -18,6 +18,7 @@ mod eras;
 mod erasing;
 mod forks;
 mod guards;
+mod neighbours;
 mod receipts;
 mod regions;
 mod register;

@@ -1,0 +1,173 @@
+//! Fetches the records behind claims with their proofs, and checks each: whose log, which region, which case.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use proto::v1::{
+    Content as WireContent, GetProofRequest, GetProofResponse, GetProofsRequest, GetProofsResponse,
+    RawRecord,
+};
+use record::{
+    CommunityId, Network, Payload, RecordId, RegionId,
+    commitment::Salt,
+    limits::MAX_PROOFS,
+    payload::{CovenantAction, OpportunityAction, PollAction, PoolAction},
+    proved,
+    verified::Content,
+};
+use store::NeighbourRecord;
+use tonic::Status;
+
+use super::{
+    claim::{Cause, Refusal},
+    read::Line,
+};
+
+/// How often a record that no checkpoint covers yet is asked for again.
+const MAX_TRIES: u32 = 20;
+/// How long that is waited for each time.
+const PAUSE: Duration = Duration::from_millis(500);
+/// The reason by which a server says that it has no such record, or no checkpoint over it yet.
+const NOT_FOUND: &str = "proof.not_found";
+
+/// What is known of the region whose records are checked.
+#[derive(Debug, Clone)]
+pub(super) struct Realm {
+    pub(super) network: Network,
+    pub(super) region: RegionId,
+    /// Everybody who ever was a member.
+    pub(super) members: BTreeSet<CommunityId>,
+}
+
+/// Each record, or why it is not believed.
+pub(super) type Proved = BTreeMap<RecordId, Result<NeighbourRecord, Refusal>>;
+
+/// Fetches and checks records of these cases. Those that no checkpoint covers yet are asked for again for a while.
+///
+/// # Errors
+///
+/// The status with which the other side ended the call.
+pub(super) async fn fetch(
+    line: &mut Line,
+    realm: &Realm,
+    mut wanted: BTreeMap<Cause, RecordId>,
+) -> Result<Proved, Status> {
+    let mut proved = Proved::new();
+    for tries_left in (0..MAX_TRIES).rev() {
+        let asked: Vec<(Cause, RecordId)> = std::mem::take(&mut wanted).into_iter().collect();
+        for some in asked.chunks(MAX_PROOFS) {
+            for ((cause, case), answer) in some.iter().zip(answers(line, some).await?) {
+                let outcome = match answer.proof {
+                    Some(proof) => check(realm, cause, *case, proof),
+                    None if answer.reason == NOT_FOUND && 0 < tries_left => {
+                        wanted.insert(*cause, *case);
+                        continue;
+                    }
+                    None => Err(Refusal::NoProof(answer.reason.chars().take(80).collect())),
+                };
+                proved.insert(cause.record, outcome);
+            }
+        }
+        if wanted.is_empty() {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(proved)
+}
+
+/// One answer for each, in order; where the other side stops early, none for the rest.
+async fn answers(
+    line: &mut Line,
+    asked: &[(Cause, RecordId)],
+) -> Result<Vec<GetProofsResponse>, Status> {
+    let place = |(cause, _): &(Cause, RecordId)| GetProofRequest {
+        community: cause.community.as_bytes().to_vec(),
+        era: cause.era,
+        index: cause.index,
+    };
+    let request = GetProofsRequest { records: asked.iter().map(place).collect() };
+    let mut answers = line.logs.get_proofs(request).await?.into_inner();
+    let mut all = Vec::with_capacity(asked.len());
+    while all.len() < asked.len() {
+        match line.in_time(answers.message()).await? {
+            Some(answer) => all.push(answer),
+            None => return Err(Status::data_loss("fewer proofs came than were asked for")),
+        }
+    }
+    Ok(all)
+}
+
+/// A record that is the one claimed, in the log of a member, and of the case and region claimed.
+fn check(
+    realm: &Realm,
+    cause: &Cause,
+    case: RecordId,
+    proof: GetProofResponse,
+) -> Result<NeighbourRecord, Refusal> {
+    let GetProofResponse { record, tlog_proof } = proof;
+    let beside = record.and_then(|RawRecord { content, .. }| content).and_then(content_of);
+    let record = proved::open(&realm.network, &tlog_proof, beside)?;
+    let header = record.header();
+    let place = (header.community, header.era, header.index);
+    if record.id() != cause.record || place != (cause.community, cause.era, cause.index) {
+        return Err(Refusal::OtherRecord);
+    }
+    if !realm.members.contains(&cause.community) {
+        return Err(Refusal::Stranger(cause.community));
+    }
+    let content = record.content().ok_or(proved::ProvedError::Incomplete)?;
+    let payload =
+        header.kind.known().and_then(|it| proto::payload::decode(it, &content.payload).ok());
+    let payload = payload.filter(Payload::is_of_a_case).ok_or(Refusal::OtherCase)?;
+    let is_of_case = if payload.opens_case() {
+        record.id() == case && region_of(&payload) == Some(realm.region)
+    } else {
+        header.references.first() == Some(&case)
+    };
+    if !is_of_case {
+        return Err(Refusal::OtherCase);
+    }
+    Ok(NeighbourRecord {
+        case,
+        id: record.id(),
+        header: record.header_bytes().to_vec(),
+        payload: content.payload.clone(),
+        told_at: None,
+    })
+}
+
+fn content_of(content: WireContent) -> Option<Content> {
+    let salt = content.salt.try_into().ok()?;
+    Some(Content { salt: Salt(salt), payload: content.payload })
+}
+
+/// The region that an opening record names.
+fn region_of(payload: &Payload) -> Option<RegionId> {
+    match payload {
+        Payload::Covenant(CovenantAction::Propose(it)) => Some(it.region),
+        Payload::Opportunity(OpportunityAction::Publish(it)) => Some(it.region),
+        Payload::Pool(PoolAction::Open(it)) => Some(it.region),
+        Payload::Poll(PollAction::Open(it)) => Some(it.region),
+        Payload::Covenant(CovenantAction::Sign(_) | CovenantAction::Decline { .. })
+        | Payload::Opportunity(OpportunityAction::Update(_))
+        | Payload::Pool(PoolAction::Close { .. })
+        | Payload::Text(_)
+        | Payload::Notice(_)
+        | Payload::Pledge(_)
+        | Payload::Roll(_)
+        | Payload::Tally(_)
+        | Payload::Result(_)
+        | Payload::Receipt(_)
+        | Payload::Cosignatures(_)
+        | Payload::Evidence(_)
+        | Payload::RegionEpoch(_)
+        | Payload::Affiliation(_)
+        | Payload::Erase(_)
+        | Payload::Erased(_)
+        | Payload::Index(_)
+        | Payload::Status(_) => None,
+    }
+}

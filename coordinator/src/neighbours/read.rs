@@ -1,0 +1,370 @@
+//! Follows one neighbour's feed from where it was left, at one of its seated coordinators after another.
+
+use std::{
+    collections::BTreeSet,
+    convert::Infallible,
+    time::{Duration, Instant},
+};
+
+use peer::{
+    Peer,
+    known_region::{self, KnownRegion, Seated, Shown, TwoEpochs},
+    visit::visit,
+};
+use proto::v1::{
+    Heartbeat, Item, Reset, SubscribeRequest, SubscribeResponse,
+    feed_service_client::FeedServiceClient, log_service_client::LogServiceClient,
+    subscribe_response::Event,
+};
+use record::{
+    CommunityId, RegionId, UnixMillis, limits::MAX_GRPC_MESSAGE_BYTES, region::VerifiedRegion,
+};
+use store::{NeighbourRow, StoreError, Taken};
+use tokio::time::timeout;
+use tonic::{Status, Streaming, transport::Channel};
+
+use super::{
+    Neighbour,
+    claim::{Claim, Refusal},
+    fold::view_of,
+    prove::{self, Realm},
+    take::{self, Teller},
+};
+use crate::metrics;
+
+/// The first wait after a failure; each further one is twice as long.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+/// The longest wait.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// Seconds of silence between signs of life.
+const HEARTBEAT_SECS: u32 = 30;
+/// Longer than two heartbeats and a bad line: the other end is gone.
+const SILENCE: Duration = Duration::from_secs(75);
+/// A pause in the feed after which what came is looked at.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Items that are looked at together: at about 1 KiB each and one proof of some 3 KiB, 1 MiB.
+const MAX_TOGETHER: usize = 256;
+/// For an answer to a question.
+const ANSWER_TIME_OUT: Duration = Duration::from_secs(30);
+/// How often it is asked around whether the members have seated others.
+const ASK_AROUND_EVERY: Duration = Duration::from_secs(10 * 60);
+
+/// A connection to a coordinator of the neighbour.
+pub(super) struct Line {
+    pub(super) logs: LogServiceClient<Channel>,
+    seat: Seated,
+    realm: Realm,
+    view: civic::RegionView,
+}
+
+impl Line {
+    /// An answer, unless it takes too long.
+    pub(super) async fn in_time<T>(
+        &self,
+        answer: impl Future<Output = Result<T, Status>>,
+    ) -> Result<T, Status> {
+        let late = |_elapsed| Status::deadline_exceeded("it did not answer in time");
+        timeout(ANSWER_TIME_OUT, answer).await.map_err(late)?
+    }
+}
+
+/// Why reading ended for now.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    TwoEpochs(#[from] TwoEpochs),
+    #[error("{0}")]
+    Lost(String),
+}
+
+impl From<Status> for Ended {
+    fn from(status: Status) -> Self {
+        Self::Lost(status.message().chars().take(200).collect())
+    }
+}
+
+/// Everybody who ever was a member.
+pub(super) fn members_of(region: &VerifiedRegion) -> BTreeSet<CommunityId> {
+    let rosters = region.epochs.iter().map(|it| &it.roster);
+    rosters.flat_map(|it| it.members()).copied().collect()
+}
+
+/// Reads a neighbour's feed for ever: what fails is said once and tried again, at the next coordinator.
+pub(super) async fn keep_reading(peer: Peer, neighbour: Neighbour) {
+    let mut reader = Reader {
+        peer,
+        neighbour,
+        known: None,
+        next: Next::AsBefore,
+        has_taken: false,
+        refused: BTreeSet::new(),
+        is_full: false,
+    };
+    let (mut wait, mut told) = (FIRST_WAIT, String::new());
+    loop {
+        let Err(ended) = reader.read().await;
+        if matches!(ended, Ended::Store(StoreError::Closing)) {
+            return;
+        }
+        let why = ended.to_string();
+        if why != told {
+            let (region, name) = (reader.neighbour.region, reader.neighbour.name.as_str());
+            tracing::warn!(%region, name, %why, "a neighbouring region is not read now; trying again");
+            told = why;
+        }
+        reader.next = Next::Another;
+        if std::mem::take(&mut reader.has_taken) {
+            wait = FIRST_WAIT;
+        }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(LONGEST_WAIT);
+    }
+}
+
+/// Which coordinator is read next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// The one that was read last, if it is still seated.
+    AsBefore,
+    /// The one after it.
+    Another,
+}
+
+struct Reader {
+    peer: Peer,
+    neighbour: Neighbour,
+    known: Option<KnownRegion>,
+    next: Next,
+    /// Whether anything was taken since the last failure.
+    has_taken: bool,
+    /// Reasons of refusals that were said.
+    refused: BTreeSet<&'static str>,
+    is_full: bool,
+}
+
+impl Reader {
+    fn region(&self) -> RegionId {
+        self.neighbour.region
+    }
+
+    fn now(&self) -> UnixMillis {
+        UnixMillis(self.peer.clock().now_millis())
+    }
+
+    async fn read(&mut self) -> Result<Infallible, Ended> {
+        let before = self.peer.store().neighbour(self.region()).await?;
+        let known = self.learn(before.as_ref()).await?;
+        let seat = self.choose(&known, before.as_ref())?;
+        let shown = known_region::shown_by(&seat.address, Some(self.region())).await;
+        let shown = shown.map_err(|error| Ended::Lost(error.to_string()))?;
+        let known = match known.follow(&shown)? {
+            Shown::Same => known,
+            Shown::Newer(newer) => newer,
+            Shown::Earlier => {
+                return Err(Ended::Lost(format!("{} shows a lower epoch", seat.address)));
+            }
+        };
+        self.known = Some(known.clone());
+        if known.seated().iter().all(|it| *it != seat) {
+            return Err(Ended::Lost(format!("{} is no longer seated", seat.id)));
+        }
+        let channel = visit(&seat.address, seat.id).await;
+        let channel = channel.map_err(|error| Ended::Lost(error.to_string()))?;
+        let cursor = before.filter(|it| it.coordinator == seat.id).map(|it| it.cursor);
+        let mut line = self.line(channel.clone(), seat, &shown);
+        let messages = subscribe(channel, cursor.clone().unwrap_or_default()).await?;
+        let place = NeighbourRow {
+            known: serde_json::to_string(&known).unwrap_or_default(),
+            coordinator: line.seat.id,
+            cursor: cursor.unwrap_or_default(),
+        };
+        self.follow(&mut line, messages, place).await
+    }
+
+    fn line(&self, channel: Channel, seat: Seated, shown: &VerifiedRegion) -> Line {
+        let realm = Realm {
+            network: self.peer.network().clone(),
+            region: self.region(),
+            members: members_of(shown),
+        };
+        let logs = LogServiceClient::new(channel).max_decoding_message_size(MAX_GRPC_MESSAGE_BYTES);
+        Line { logs, seat, realm, view: view_of(shown) }
+    }
+
+    /// What is known of the region: from before, asked around after a failure; the first time, from whoever is configured.
+    async fn learn(&self, before: Option<&NeighbourRow>) -> Result<KnownRegion, Ended> {
+        let kept = || before.and_then(|it| serde_json::from_str(&it.known).ok());
+        if let Some(known) = self.known.clone().or_else(kept) {
+            return match self.next {
+                Next::AsBefore => Ok(known),
+                Next::Another => Ok(known_region::ask_around(&known).await?),
+            };
+        }
+        let mut why = String::new();
+        for address in &self.neighbour.addresses {
+            match known_region::shown_by(address, Some(self.region())).await {
+                Ok(shown) => return Ok(KnownRegion::of(&shown)),
+                Err(error) => why = error.to_string(),
+            }
+        }
+        Err(Ended::Lost(why))
+    }
+
+    fn choose(
+        &mut self,
+        known: &KnownRegion,
+        before: Option<&NeighbourRow>,
+    ) -> Result<Seated, Ended> {
+        let seated = known.seated();
+        let none = || Ended::Lost("no coordinator of it has an address".to_owned());
+        let last = before.and_then(|row| seated.iter().position(|it| it.id == row.coordinator));
+        let place = match (last, self.next) {
+            (Some(last), Next::AsBefore) => last,
+            (Some(last), Next::Another) => (last + 1) % seated.len().max(1),
+            (None, Next::AsBefore | Next::Another) => 0,
+        };
+        self.next = Next::AsBefore;
+        seated.get(place).cloned().ok_or_else(none)
+    }
+
+    async fn follow(
+        &mut self,
+        line: &mut Line,
+        mut messages: Streaming<SubscribeResponse>,
+        mut place: NeighbourRow,
+    ) -> Result<Infallible, Ended> {
+        let mut waiting: Vec<Item> = Vec::new();
+        let mut asked = Instant::now();
+        loop {
+            let wait = if waiting.is_empty() { SILENCE } else { PAUSE };
+            match timeout(wait, messages.message()).await {
+                Ok(Ok(Some(SubscribeResponse { event }))) => match event {
+                    Some(Event::Item(item)) => waiting.push(item),
+                    Some(Event::Heartbeat(Heartbeat { cursor, .. })) => {
+                        self.take(line, std::mem::take(&mut waiting), &mut place, cursor).await?;
+                        if ASK_AROUND_EVERY < asked.elapsed() {
+                            asked = Instant::now();
+                            self.still_seated(line).await?;
+                        }
+                    }
+                    Some(Event::Reset(Reset { cursor, .. })) => place.cursor = cursor,
+                    // Of a later version of the protocol.
+                    None => {}
+                },
+                Ok(Ok(None)) => return Err(Ended::Lost("it ended the feed".to_owned())),
+                Ok(Err(status)) => return Err(status.into()),
+                Err(_) if waiting.is_empty() => {
+                    return Err(Ended::Lost("it fell silent".to_owned()));
+                }
+                Err(_) => {
+                    let cursor = last_cursor(&waiting);
+                    self.take(line, std::mem::take(&mut waiting), &mut place, cursor).await?;
+                }
+            }
+            if MAX_TOGETHER <= waiting.len() {
+                let cursor = last_cursor(&waiting);
+                self.take(line, std::mem::take(&mut waiting), &mut place, cursor).await?;
+            }
+        }
+    }
+
+    /// Ends the reading if the members have seated others.
+    async fn still_seated(&mut self, line: &Line) -> Result<(), Ended> {
+        let Some(known) = &self.known else { return Ok(()) };
+        let newest = known_region::ask_around(known).await?;
+        let is_seated = newest.seated().iter().any(|it| it.id == line.seat.id);
+        self.known = Some(newest);
+        if is_seated { Ok(()) } else { Err(Ended::Lost("it is no longer seated".to_owned())) }
+    }
+
+    /// Checks what came, and keeps it with the place after it.
+    async fn take(
+        &mut self,
+        line: &mut Line,
+        items: Vec<Item>,
+        place: &mut NeighbourRow,
+        cursor: String,
+    ) -> Result<(), Ended> {
+        let (store, region) = (self.peer.store().clone(), self.region());
+        if items.is_empty() && place.cursor == cursor {
+            return Ok(());
+        }
+        let mut claims = Vec::with_capacity(items.len());
+        for item in &items {
+            match Claim::parse(item, region, self.now()) {
+                Ok(claim) if store.holds_neighbour_item(region, claim.id).await? => {}
+                Ok(claim) => claims.push(claim),
+                Err(refusal) => self.refuse(&refusal),
+            }
+        }
+        if store.room_for_neighbour(region).await? < claims.len() as u64 {
+            self.say_full();
+            return Err(Ended::Lost("as many items of it as may be are kept".to_owned()));
+        }
+        let held = take::held_of(&store, region, &claims).await?;
+        let realm = line.realm.clone();
+        let proved = prove::fetch(line, &realm, take::wanted(&claims, &held)).await?;
+        let teller = Teller {
+            region,
+            view: &line.view,
+            by: line.seat.id,
+            address: &line.seat.address,
+            now: self.now(),
+        };
+        let judged = take::judge(&teller, claims, held, &proved)?;
+        judged.refusals.iter().for_each(|refusal| self.refuse(refusal));
+        place.cursor = cursor;
+        let n_items = judged.items.len();
+        let taken = Taken {
+            region,
+            place: place.clone(),
+            records: judged.records,
+            cases: judged.cases.into_values().collect(),
+            items: judged.items,
+        };
+        store.take_from_neighbour(taken).await?;
+        metrics::neighbour_items(judged.n_folded, n_items);
+        self.has_taken = true;
+        Ok(())
+    }
+
+    /// Counts a refusal, and says it once for each reason.
+    fn refuse(&mut self, refusal: &Refusal) {
+        metrics::neighbour_refused(refusal.label());
+        if self.refused.insert(refusal.label()) {
+            let (region, name) = (self.region(), self.neighbour.name.as_str());
+            tracing::warn!(%region, name, %refusal, "an item of a neighbouring region was refused; more of the kind are only counted");
+        }
+    }
+
+    fn say_full(&mut self) {
+        if !std::mem::replace(&mut self.is_full, true) {
+            let (region, name) = (self.region(), self.neighbour.name.as_str());
+            tracing::warn!(%region, name, "as many items of a neighbouring region as may be are kept");
+        }
+    }
+}
+
+/// The place after the last of these.
+fn last_cursor(items: &[Item]) -> String {
+    items.last().map(|it| it.cursor.clone()).unwrap_or_default()
+}
+
+/// Subscribes to a coordinator's own region.
+async fn subscribe(
+    channel: Channel,
+    cursor: String,
+) -> Result<Streaming<SubscribeResponse>, Ended> {
+    let mut client =
+        FeedServiceClient::new(channel).max_decoding_message_size(MAX_GRPC_MESSAGE_BYTES);
+    let request = SubscribeRequest {
+        cursor,
+        heartbeat_seconds: HEARTBEAT_SECS,
+        ..SubscribeRequest::default()
+    };
+    let late = |_elapsed| Ended::Lost("it did not answer in time".to_owned());
+    let answer = timeout(ANSWER_TIME_OUT, client.subscribe(request)).await.map_err(late)?;
+    Ok(answer?.into_inner())
+}
