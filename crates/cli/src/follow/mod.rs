@@ -47,6 +47,10 @@ pub struct Options {
     /// Only items about this place, a GSS code such as E05001234; may be repeated.
     #[arg(long, value_name = "CODE", value_parser = parse_place)]
     pub place: Vec<GssCode>,
+    /// Only cases of this region, of those that the coordinator reads: its id, or `all`; may be repeated. The coordinator's
+    /// own if left out.
+    #[arg(long, value_name = "fmg1…|all", value_parser = parse_region)]
+    pub region: Vec<String>,
     /// Whom to trust: the coordinator's id, or its transport key in hexadecimal.
     #[arg(long, value_name = "fm1…|HEX")]
     pub key: Option<GivenKey>,
@@ -97,6 +101,12 @@ impl CaseKind {
 fn parse_place(text: &str) -> Result<GssCode, String> {
     let told = || "a GSS code is one of E W S N K J and eight digits, such as E07000223".to_owned();
     GssCode::parse(text).ok_or_else(told)
+}
+
+fn parse_region(text: &str) -> Result<String, String> {
+    let is_region = text == "all" || text.parse::<record::RegionId>().is_ok();
+    let told = || "a region is `all`, or an id that begins with fmg1".to_owned();
+    is_region.then(|| text.to_owned()).ok_or_else(told)
 }
 
 /// The first wait after a connection is lost; each further one is twice as long.
@@ -186,6 +196,13 @@ mod tests {
         assert_eq!(address_of("https://a.example:7443/"), Ok("a.example:7443".into()));
         assert_eq!(address_of("a.example:7443"), Ok("a.example:7443".into()));
         assert_eq!(address_of("http://a.example:7443").map_err(|it| it.exit()), Err(Exit::Usage));
+    }
+
+    #[test]
+    fn a_region_is_an_id_or_all() {
+        assert!(parse_region("all").is_ok());
+        assert!(parse_region(&record::RegionId::from_bytes([1; 32]).to_string()).is_ok());
+        assert!(parse_region("Kent").unwrap_err().contains("fmg1"));
     }
 
     #[test]

@@ -222,11 +222,12 @@ impl<'a> Session<'a> {
     async fn subscribe(&self, channel: Channel) -> Result<Streaming<SubscribeResponse>, Failure> {
         let mut client =
             FeedServiceClient::new(channel).max_decoding_message_size(MAX_GRPC_MESSAGE_BYTES);
-        let Options { kind, place, once, .. } = self.options;
+        let Options { kind, place, region, once, .. } = self.options;
         let request = SubscribeRequest {
             cursor: self.memory.cursor().to_owned(),
             kinds: kind.iter().map(|it| it.name().to_owned()).collect(),
             places: place.iter().map(ToString::to_string).collect(),
+            regions: region.clone(),
             heartbeat_seconds: if *once { HEARTBEAT_ONCE_SECS } else { HEARTBEAT_SECS },
         };
         let answer = timeout(server::ANSWER_TIME_OUT, client.subscribe(request)).await;

@@ -40,6 +40,7 @@ impl Subscriber {
             cursor: Some(cursor.to_path_buf()),
             kind: Vec::new(),
             place: Vec::new(),
+            region: Vec::new(),
             key: Some(coordinator.id.parse().map_err(anyhow::Error::msg)?),
             json: true,
             once: false,
