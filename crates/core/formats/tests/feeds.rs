@@ -12,10 +12,10 @@ use std::{fs, path::Path, process::Command};
 
 use formats::{
     cursor::Cursor,
-    feed::{FeedEntry, FeedMeta, Origin, json},
+    feed::{FeedEntry, FeedMeta, Origin, Told, json},
 };
 use record::{
-    CommunityId, ItemId, RecordId, UnixMillis,
+    CommunityId, ItemId, RecordId, RegionId, UnixMillis,
     payload::words::Language,
     place::{GssCode, Place},
 };
@@ -62,6 +62,8 @@ fn entry(n: u8, full: bool) -> FeedEntry {
                 .collect(),
             proof_urls: vec!["https://c.example/proof/1".to_owned()],
             level: full.then(|| "public".to_owned()),
+            region: RegionId::from_bytes([5; 32]),
+            told: full.then(|| Told { by: coordinator, checked: "folded".to_owned() }),
         },
     }
 }

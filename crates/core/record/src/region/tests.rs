@@ -18,6 +18,7 @@ use crate::{
     kind::Known,
     name::Name,
     proof_extra::RecordProofExtra,
+    proved::ProvedError,
     time::UnixMillis,
     verified::{Content, ExpectedPlace, VerifiedRecord, verify},
 };
