@@ -8,6 +8,7 @@
     reason = "a test file: a panic is the failure report"
 )]
 
+mod affiliation;
 mod export;
 mod feed;
 mod neighbours;
