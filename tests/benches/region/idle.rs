@@ -1,6 +1,7 @@
 //! Real processes that have nothing to do: what they keep in memory, and how often they wake.
 
 use std::{
+    ffi::OsString,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -37,23 +38,20 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One coordinator and five nodes of the release build.
 pub async fn measure(report: &mut Report) -> Result<()> {
-    let program = program().await?;
+    let programs = programs().await?;
     let folder = tempfile::tempdir()?;
-    let coordinator =
-        init(&program, "server-coordinator", &folder.path().join("coordinator")).await?;
+    let coordinator = init(&programs.coordinator, &folder.path().join("coordinator")).await?;
     let mut nodes = Vec::new();
     for number in 0..N_NODES {
-        nodes.push(
-            init(&program, "server-node", &folder.path().join(format!("node-{number}"))).await?,
-        );
+        nodes.push(init(&programs.node, &folder.path().join(format!("node-{number}"))).await?);
     }
     let address = format!("127.0.0.1:{}", free_port()?);
     let charter = folder.path().join("charter.toml");
     std::fs::write(&charter, charter_text(&coordinator, &address, &nodes))?;
     let mut children = Vec::new();
-    children.push(start(&program, &coordinator, &address, &charter).await?);
+    children.push(start(&programs.coordinator, &coordinator, &address, &charter).await?);
     for node in &nodes {
-        children.push(start(&program, node, "127.0.0.1:0", &charter).await?);
+        children.push(start(&programs.node, node, "127.0.0.1:0", &charter).await?);
     }
     sleep(SETTLING).await;
     let ids: Vec<u32> = children.iter().filter_map(Child::id).collect();
@@ -91,32 +89,47 @@ pub async fn measure(report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// A founded folder and the command that runs it.
+/// A founded folder.
 pub(crate) struct Founded {
-    pub(crate) kind: &'static str,
     pub(crate) dir: PathBuf,
     pub(crate) id: String,
 }
 
-/// The program `folkmoot`, built as it is released.
-pub(crate) async fn program() -> Result<PathBuf> {
-    let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "--quiet", "--release", "--locked", "-p", "folkmoot"]);
-    let built = build.current_dir(folkmoot_tests::root()).status().await?;
-    ensure!(built.success(), "the program could not be built");
+/// What a volunteer and an operator run.
+pub(crate) struct Programs {
+    pub(crate) node: PathBuf,
+    pub(crate) coordinator: PathBuf,
+}
+
+/// The programs, built as they are released.
+pub(crate) async fn programs() -> Result<Programs> {
     // A benchmark runs from target/release/deps.
     let this = std::env::current_exe()?;
     let target = this.ancestors().nth(3).context("a benchmark runs from the target folder")?;
-    Ok(target.join("release").join("folkmoot"))
+    build(target, &[]).await
 }
 
-pub(crate) async fn init(program: &Path, kind: &'static str, dir: &Path) -> Result<Founded> {
-    let args = args![kind, "init", "--dir", dir, "--network", NETWORK, "--name", "Idle", "--json"];
+/// Builds both programs into a target folder, with more arguments.
+pub(crate) async fn build(target: &Path, more: &[OsString]) -> Result<Programs> {
+    let mut build = Command::new(env!("CARGO"));
+    build.args(["build", "--quiet", "--release", "--locked"]);
+    build.args(["-p", "folkmoot-node", "-p", "folkmoot-coordinator", "--target-dir"]);
+    let built = build.arg(target).args(more).current_dir(folkmoot_tests::root()).status().await?;
+    ensure!(built.success(), "the programs could not be built");
+    let release = target.join("release");
+    Ok(Programs {
+        node: release.join("folkmoot-node"),
+        coordinator: release.join("folkmoot-coordinator"),
+    })
+}
+
+pub(crate) async fn init(program: &Path, dir: &Path) -> Result<Founded> {
+    let args = args!["init", "--dir", dir, "--network", NETWORK, "--name", "Idle", "--json"];
     let output = Command::new(program).args(args).output().await?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let made: Value = serde_json::from_slice(&output.stdout)?;
     let id = made["community"].as_str().context("an id")?.to_owned();
-    Ok(Founded { kind, dir: dir.to_path_buf(), id })
+    Ok(Founded { dir: dir.to_path_buf(), id })
 }
 
 fn charter_text(coordinator: &Founded, address: &str, nodes: &[Founded]) -> String {
@@ -131,7 +144,7 @@ fn charter_text(coordinator: &Founded, address: &str, nodes: &[Founded]) -> Stri
 async fn start(program: &Path, founded: &Founded, listen: &str, charter: &Path) -> Result<Child> {
     let log = std::fs::File::create(founded.dir.with_extension("log"))?;
     let mut child = Command::new(program)
-        .args(args![founded.kind, "run", "--ready-line", "--with-parent", "--plain", "127.0.0.1:0"])
+        .args(args!["run", "--ready-line", "--with-parent", "--plain", "127.0.0.1:0"])
         .args(args!["--listen", listen, "--dir", &founded.dir, "--charter", charter])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

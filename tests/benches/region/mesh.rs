@@ -19,7 +19,7 @@ use tokio::{
 use tonic::transport::Channel;
 
 use crate::{
-    idle::{Founded, init, program},
+    idle::{Founded, Programs, build, init, programs},
     meter::{Flushed, quantile, resident_bytes},
     report::{Limit, Report},
 };
@@ -47,33 +47,28 @@ const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Thirty nodes cold, then eleven idle ones of both builds.
 pub async fn measure(report: &mut Report) -> Result<()> {
-    let with_quic = program().await?;
+    let with_quic = programs().await?;
     spread(&with_quic, report).await?;
     let resident = idle(&with_quic, true).await?;
     let limit = Limit::AtMost(MOST_MB);
     report.add("mesh: a node with 10 neighbours, resident, QUIC", resident, "MB", limit);
-    let resident = idle(&program_without_quic().await?, false).await?;
+    let resident = idle(&programs_without_quic().await?, false).await?;
     let limit = Limit::AtMost(MOST_MB_WITHOUT_QUIC);
     report.add("mesh: a node with 10 neighbours, resident, no QUIC", resident, "MB", limit);
     Ok(())
 }
 
-/// The program as it is released, but without QUIC.
-async fn program_without_quic() -> Result<PathBuf> {
+/// The programs as they are released, but without QUIC.
+async fn programs_without_quic() -> Result<Programs> {
     let target = folkmoot_tests::root().join("target").join("without-quic");
-    let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "--quiet", "--release", "--locked", "-p", "folkmoot"]);
-    build.args(["--no-default-features", "--target-dir"]).arg(&target);
-    let built = build.current_dir(folkmoot_tests::root()).status().await?;
-    ensure!(built.success(), "the program could not be built without QUIC");
-    Ok(target.join("release").join("folkmoot"))
+    build(&target, &args!["--no-default-features"]).await
 }
 
-async fn spread(program: &Path, report: &mut Report) -> Result<()> {
+async fn spread(programs: &Programs, report: &mut Report) -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let region = Region::found(program, folder.path(), N_NODES, true).await?;
+    let region = Region::found(programs, folder.path(), N_NODES, true).await?;
     let mut flushed = Flushed::create(folder.path())?;
-    let nodes = region.start(program).await?;
+    let nodes = region.start(&programs.node).await?;
     let last_listens = Instant::now();
     let asking: Vec<_> = nodes
         .iter()
@@ -110,10 +105,10 @@ async fn arrivals(plain: String, n_records: usize, since: Instant) -> Result<Vec
 }
 
 /// The most that one of eleven nodes keeps in memory, in megabytes.
-async fn idle(program: &Path, has_quic: bool) -> Result<f64> {
+async fn idle(programs: &Programs, has_quic: bool) -> Result<f64> {
     let folder = tempfile::tempdir()?;
-    let region = Region::found(program, folder.path(), N_IDLE, has_quic).await?;
-    let nodes = region.start(program).await?;
+    let region = Region::found(programs, folder.path(), N_IDLE, has_quic).await?;
+    let nodes = region.start(&programs.node).await?;
     for node in &nodes {
         timeout(PATIENCE, arrivals(node.plain.clone(), N_IDLE, Instant::now())).await??;
     }
@@ -138,15 +133,15 @@ struct Running {
 }
 
 impl Region {
-    async fn found(program: &Path, folder: &Path, n: usize, has_quic: bool) -> Result<Self> {
-        let coordinator = init(program, "server-coordinator", &folder.join("coordinator")).await?;
+    async fn found(programs: &Programs, folder: &Path, n: usize, has_quic: bool) -> Result<Self> {
+        let coordinator = init(&programs.coordinator, &folder.join("coordinator")).await?;
         let mut text = format!(
             "network = \"{NETWORK}\"\nname = \"Cold\"\n[[coordinators]]\nid = \"{}\"\n",
             coordinator.id
         );
         let (mut nodes, mut mesh) = (Vec::new(), Vec::new());
         for number in 0..n {
-            let node = init(program, "server-node", &folder.join(format!("node-{number}"))).await?;
+            let node = init(&programs.node, &folder.join(format!("node-{number}"))).await?;
             text.push_str(&format!("[[founders]]\nid = \"{}\"\n", node.id));
             nodes.push(node);
             let port = free_port()?;
@@ -184,7 +179,7 @@ impl Region {
 fn spawn(program: &Path, node: &Founded, charter: &Path, config: &Path) -> Result<Child> {
     let log = std::fs::File::create(node.dir.with_extension("log"))?;
     Ok(Command::new(program)
-        .args(args![node.kind, "run", "--ready-line", "--with-parent", "--plain", "127.0.0.1:0"])
+        .args(args!["run", "--ready-line", "--with-parent", "--plain", "127.0.0.1:0"])
         .args(args!["--listen", "127.0.0.1:0", "--dir", &node.dir, "--charter", charter])
         .args(args!["--config", config])
         .stdin(Stdio::piped())

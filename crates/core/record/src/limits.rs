@@ -3,6 +3,7 @@
 //! A limit delays or refuses what exceeds it and says so; it never changes a verdict. The one exception is
 //! [`MAX_CASE_RECORDS`], which is a rule of the register.
 
+mod neighbours;
 mod process;
 
 use crate::{
@@ -13,6 +14,9 @@ use crate::{
     region::{MAX_CERTIFICATE_BYTES, MAX_MEMBERS, MAX_SEATS},
 };
 
+pub use neighbours::{
+    MAX_ITEM_CAUSES, MAX_NEIGHBOUR_ITEM_BYTES, MAX_NEIGHBOUR_ITEMS, MAX_NEIGHBOURS, NEIGHBOURS,
+};
 pub use process::{CONNECTIONS, MAX_BACKUP_FILES, MAX_ORDERS, MESH, OPERATOR, QUOTAS};
 
 /// The largest header, in bytes: 16 references and texts of ids need under 1 KiB; tlog-tiles allow 65,535.
@@ -72,15 +76,6 @@ pub const MAX_STREAMS: usize = 8;
 pub const MAX_SUBSCRIBERS: usize = 10_000;
 /// The most records whose proofs are asked for at once: one batch.
 pub const MAX_PROOFS: usize = 256;
-/// The most neighbouring regions that a coordinator reads: each takes a task and a connection. Britain has about 50
-/// ceremonial counties, and as many regions around one would be a whole country.
-pub const MAX_NEIGHBOURS: usize = 64;
-/// The most items that are kept of one neighbouring region: 100 a day for 27 years, at about 1 KiB each 1 GiB.
-pub const MAX_NEIGHBOUR_ITEMS: u64 = 1_000_000;
-/// The largest item of a neighbouring region, in bytes as it is kept: 1,024 causes of 170 bytes.
-pub const MAX_NEIGHBOUR_ITEM_BYTES: usize = 256 * 1024;
-/// The most records that may have caused an item of a neighbouring region: one of each member, and a few.
-pub const MAX_ITEM_CAUSES: usize = 1_024;
 /// The most kinds, the most places, and the most regions that a subscriber may ask for.
 pub const MAX_FILTERS: usize = 256;
 /// The longest silence between heartbeats, in seconds; home routers forget a connection after about as long.
@@ -137,7 +132,7 @@ const fn limit(
 
 /// Every limit: those that a record meets, then what a process takes of others.
 pub fn all() -> impl Iterator<Item = &'static Limit> {
-    [TABLE, QUOTAS, OPERATOR, CONNECTIONS, MESH].into_iter().flatten()
+    [TABLE, NEIGHBOURS, QUOTAS, OPERATOR, CONNECTIONS, MESH].into_iter().flatten()
 }
 
 /// The table of limits, in the order in which a record meets them.
@@ -431,34 +426,6 @@ pub const TABLE: &[Limit] = &[
         400,
     ),
     limit("proof.too_many", MAX_PROOFS as u64, "records", "asked for at once: one batch", 400),
-    limit(
-        "neighbour.too_many",
-        MAX_NEIGHBOURS as u64,
-        "regions",
-        "a task and a connection each",
-        400,
-    ),
-    limit(
-        "neighbour.too_many_items",
-        MAX_NEIGHBOUR_ITEMS,
-        "items",
-        "of one region: 100 a day for 27 years",
-        429,
-    ),
-    limit(
-        "neighbour.item_too_large",
-        MAX_NEIGHBOUR_ITEM_BYTES as u64,
-        "bytes",
-        "1,024 causes of 170 bytes",
-        413,
-    ),
-    limit(
-        "neighbour.too_many_causes",
-        MAX_ITEM_CAUSES as u64,
-        "records",
-        "one of each member, and a few",
-        400,
-    ),
     limit(
         "page.too_many_packages",
         MAX_PACKAGES as u64,
