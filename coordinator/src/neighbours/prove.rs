@@ -29,6 +29,9 @@ use super::{
 const MAX_TRIES: u32 = 20;
 /// How long that is waited for each time.
 const PAUSE: Duration = Duration::from_millis(500);
+/// The most bytes of payloads that are held at once until they are judged: 2,000 records of 16 KiB. Items whose records
+/// come after that are refused.
+const MAX_PROVED_BYTES: usize = 32 * 1024 * 1024;
 /// The reason by which a server says that it has no such record, or no checkpoint over it yet.
 const NOT_FOUND: &str = "proof.not_found";
 
@@ -50,17 +53,19 @@ pub(super) type Proved = BTreeMap<RecordId, Result<NeighbourRecord, Refusal>>;
 ///
 /// The status with which the other side ended the call.
 pub(super) async fn fetch(
-    line: &mut Line,
+    line: &Line,
     realm: &Realm,
     mut wanted: BTreeMap<Cause, RecordId>,
 ) -> Result<Proved, Status> {
-    let mut proved = Proved::new();
+    let (mut proved, mut room) = (Proved::new(), MAX_PROVED_BYTES);
     for tries_left in (0..MAX_TRIES).rev() {
         let asked: Vec<(Cause, RecordId)> = std::mem::take(&mut wanted).into_iter().collect();
         for some in asked.chunks(MAX_PROOFS) {
             for ((cause, case), answer) in some.iter().zip(answers(line, some).await?) {
                 let outcome = match answer.proof {
-                    Some(proof) => check(realm, cause, *case, proof),
+                    Some(proof) => {
+                        check(realm, cause, *case, proof).and_then(|it| within(&mut room, it))
+                    }
                     None if answer.reason == NOT_FOUND && 0 < tries_left => {
                         wanted.insert(*cause, *case);
                         continue;
@@ -78,9 +83,16 @@ pub(super) async fn fetch(
     Ok(proved)
 }
 
+/// A record that there is room for; what it takes of the room is gone.
+fn within(room: &mut usize, record: NeighbourRecord) -> Result<NeighbourRecord, Refusal> {
+    let left = room.checked_sub(record.payload.len());
+    *room = left.ok_or(Refusal::Malformed { what: "the size of all records together" })?;
+    Ok(record)
+}
+
 /// One answer for each, in order; where the other side stops early, none for the rest.
 async fn answers(
-    line: &mut Line,
+    line: &Line,
     asked: &[(Cause, RecordId)],
 ) -> Result<Vec<GetProofsResponse>, Status> {
     let place = |(cause, _): &(Cause, RecordId)| GetProofRequest {
@@ -89,7 +101,8 @@ async fn answers(
         index: cause.index,
     };
     let request = GetProofsRequest { records: asked.iter().map(place).collect() };
-    let mut answers = line.logs.get_proofs(request).await?.into_inner();
+    let mut logs = line.logs.clone();
+    let mut answers = line.in_time(logs.get_proofs(request)).await?.into_inner();
     let mut all = Vec::with_capacity(asked.len());
     while all.len() < asked.len() {
         match line.in_time(answers.message()).await? {
@@ -169,5 +182,25 @@ fn region_of(payload: &Payload) -> Option<RegionId> {
         | Payload::Erased(_)
         | Payload::Index(_)
         | Payload::Status(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_held_up_to_the_room_there_is_and_a_smaller_one_may_still_fit() {
+        let id = RecordId::from_bytes([1; 32]);
+        let record = |n_bytes| NeighbourRecord {
+            case: id,
+            id,
+            header: Vec::new(),
+            payload: vec![0; n_bytes],
+            told_at: None,
+        };
+        let mut room = 10;
+        let fits = [7, 4, 3, 1].map(|n_bytes| within(&mut room, record(n_bytes)).is_ok());
+        assert_eq!((fits, room), ([true, false, true, false], 0));
     }
 }

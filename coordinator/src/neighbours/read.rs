@@ -17,7 +17,9 @@ use proto::v1::{
     subscribe_response::Event,
 };
 use record::{
-    CommunityId, RegionId, UnixMillis, limits::MAX_GRPC_MESSAGE_BYTES, region::VerifiedRegion,
+    CommunityId, RegionId, UnixMillis,
+    limits::{MAX_GRPC_MESSAGE_BYTES, MAX_ITEM_CAUSES, MAX_NEIGHBOUR_ITEM_BYTES},
+    region::VerifiedRegion,
 };
 use store::{NeighbourRow, StoreError, Taken};
 use tokio::time::timeout;
@@ -44,6 +46,11 @@ const SILENCE: Duration = Duration::from_secs(75);
 const PAUSE: Duration = Duration::from_millis(100);
 /// Items that are looked at together: at about 1 KiB each and one proof of some 3 KiB, 1 MiB.
 const MAX_TOGETHER: usize = 256;
+/// Fewer are looked at together if so many records caused them: what they claim is held in memory until it is checked.
+const MAX_CAUSES_TOGETHER: usize = MAX_ITEM_CAUSES;
+/// The largest message that is read of a feed: an item, and a little for what it travels in. What waits to be looked at is
+/// then at most 256 × 260 KiB = 65 MiB.
+const MAX_FEED_MESSAGE_BYTES: usize = MAX_NEIGHBOUR_ITEM_BYTES + 4 * 1024;
 /// For an answer to a question.
 const ANSWER_TIME_OUT: Duration = Duration::from_secs(30);
 /// How often it is asked around whether the members have seated others.
@@ -263,7 +270,7 @@ impl Reader {
                     self.take(line, std::mem::take(&mut waiting), &mut place, cursor).await?;
                 }
             }
-            if MAX_TOGETHER <= waiting.len() {
+            if is_enough(&waiting) {
                 let cursor = last_cursor(&waiting);
                 self.take(line, std::mem::take(&mut waiting), &mut place, cursor).await?;
             }
@@ -347,6 +354,12 @@ impl Reader {
     }
 }
 
+/// Whether what waits is to be looked at before more is taken.
+fn is_enough(waiting: &[Item]) -> bool {
+    let n_causes: usize = waiting.iter().map(|it| it.causes.len()).sum();
+    MAX_TOGETHER <= waiting.len() || MAX_CAUSES_TOGETHER <= n_causes
+}
+
 /// The place after the last of these.
 fn last_cursor(items: &[Item]) -> String {
     items.last().map(|it| it.cursor.clone()).unwrap_or_default()
@@ -358,7 +371,7 @@ async fn subscribe(
     cursor: String,
 ) -> Result<Streaming<SubscribeResponse>, Ended> {
     let mut client =
-        FeedServiceClient::new(channel).max_decoding_message_size(MAX_GRPC_MESSAGE_BYTES);
+        FeedServiceClient::new(channel).max_decoding_message_size(MAX_FEED_MESSAGE_BYTES);
     let request = SubscribeRequest {
         cursor,
         heartbeat_seconds: HEARTBEAT_SECS,
@@ -367,4 +380,20 @@ async fn subscribe(
     let late = |_elapsed| Ended::Lost("it did not answer in time".to_owned());
     let answer = timeout(ANSWER_TIME_OUT, client.subscribe(request)).await.map_err(late)?;
     Ok(answer?.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::v1::Cause;
+
+    use super::*;
+
+    #[test]
+    fn what_waits_is_looked_at_once_it_is_many_items_or_many_causes() {
+        let item = |n_causes| Item { causes: vec![Cause::default(); n_causes], ..Item::default() };
+        assert!(!is_enough(&vec![item(1); 255]));
+        assert!(is_enough(&vec![item(1); 256]));
+        assert!(!is_enough(&[item(1_000), item(23)]));
+        assert!(is_enough(&[item(1_000), item(24)]));
+    }
 }
