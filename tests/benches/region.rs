@@ -1,7 +1,7 @@
 //! Speed and memory of a region, as a table and one line of JSON.
 //!
 //! ```text
-//! ingest ──▶ yardstick (a bare loop over the same rows) ──▶ pledges ──▶ rebuild ──▶ propagation ──▶ idle ──▶ mesh
+//! ingest ──▶ yardstick (a bare loop over the same rows) ──▶ pledges ──▶ rebuild ──▶ many ──▶ propagation ──▶ idle ──▶ mesh
 //! ```
 //!
 //! A disk's rate of fsyncs swings by an order of magnitude within an hour, so every limit is a ratio to a yardstick of
@@ -29,6 +29,8 @@ mod bare;
 mod idle;
 #[path = "region/ingest.rs"]
 mod ingest;
+#[path = "region/many.rs"]
+mod many;
 #[path = "region/mesh.rs"]
 mod mesh;
 #[path = "region/meter.rs"]
@@ -83,6 +85,9 @@ fn main() -> anyhow::Result<()> {
         }
         if is_asked_for("rebuild") {
             rebuild::measure(scale, &mut report).await?;
+        }
+        if is_asked_for("many") {
+            many::measure(scale, &mut report).await?;
         }
         if is_asked_for("propagation") {
             propagation::measure(scale, &mut report).await?;

@@ -30,6 +30,8 @@ use crate::{
 
 /// Nodes that push at once.
 const N_NODES: usize = 64;
+/// Streams at one time: fewer than a server takes of one address.
+pub const MAX_STREAMS: usize = 128;
 /// Records of an unknown kind that they push together at full load.
 const N_RECORDS: usize = 1_000_000;
 /// Pledges that they push together at full load.
@@ -40,10 +42,10 @@ const LEAST_RATE: f64 = 0.5;
 const EXTRA_CPU_MICROS: f64 = 6.0;
 
 /// What pushing took.
-struct Pushed {
-    n_records: usize,
+pub struct Pushed {
+    pub n_records: usize,
     n_commits: usize,
-    spent: Spent,
+    pub spent: Spent,
 }
 
 impl Pushed {
@@ -56,7 +58,7 @@ impl Pushed {
 pub async fn unknown_kind(scale: Scale, report: &mut Report) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let each = scale.of(N_RECORDS, N_NODES) / N_NODES;
-    let authors = Arc::new(found(folder.path(), |author| author.write_unknown(each))?);
+    let authors = Arc::new(found(folder.path(), N_NODES, |author| author.write_unknown(each))?);
     let pushed = push_all(site_of(folder.path(), &authors).await?, &authors).await?;
     let group = pushed.records_per_commit();
     let manner = bare::Manner { group, rows_per_insert: 1 };
@@ -102,7 +104,7 @@ pub async fn unknown_kind(scale: Scale, report: &mut Report) -> Result<()> {
 /// Pledges, to a new pool for each 64 of them: the register is folded as well.
 pub async fn pledges(scale: Scale, report: &mut Report) -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let mut authors = found(folder.path(), |_| Ok(()))?;
+    let mut authors = found(folder.path(), N_NODES, |_| Ok(()))?;
     let n_pools = scale.of(N_PLEDGES, N_NODES) / N_NODES;
     let site = site_of(folder.path(), &authors).await?;
     let region = site.running.peer.charter().region;
@@ -149,8 +151,12 @@ pub fn pledge(quantity: u64) -> Payload {
     Payload::Pledge(PledgeAction::Make { quantity, firm: true })
 }
 
-/// 64 communities, each with what `write` gives it, two at a time.
-fn found(folder: &Path, write: impl Fn(&mut Author) -> Result<()> + Sync) -> Result<Vec<Author>> {
+/// So many communities, each with what `write` gives it, two at a time.
+pub fn found(
+    folder: &Path,
+    n_nodes: usize,
+    write: impl Fn(&mut Author) -> Result<()> + Sync,
+) -> Result<Vec<Author>> {
     let found_one = |number: usize| {
         let mut author = Author::found(&folder.join(format!("node-{number}")), number as u64)?;
         write(&mut author)?;
@@ -158,7 +164,7 @@ fn found(folder: &Path, write: impl Fn(&mut Author) -> Result<()> + Sync) -> Res
         Ok(author)
     };
     std::thread::scope(|scope| {
-        let halves: Vec<_> = [0..N_NODES / 2, N_NODES / 2..N_NODES]
+        let halves: Vec<_> = [0..n_nodes / 2, n_nodes / 2..n_nodes]
             .into_iter()
             .map(|half| scope.spawn(|| half.map(found_one).collect::<Result<Vec<_>>>()))
             .collect();
@@ -170,16 +176,21 @@ fn found(folder: &Path, write: impl Fn(&mut Author) -> Result<()> + Sync) -> Res
     })
 }
 
-async fn site_of(folder: &Path, authors: &[Author]) -> Result<Site> {
+/// A coordinator of these communities, with nothing in it.
+pub async fn site_of(folder: &Path, authors: &[Author]) -> Result<Site> {
     let founders: Vec<CommunityId> = authors.iter().map(Author::community).collect();
     Site::open(&folder.join("coordinator"), &founders).await
 }
 
-async fn push_all(site: Site, authors: &Arc<Vec<Author>>) -> Result<Pushed> {
+/// From the first connection until everything is acknowledged and every root is equal.
+pub async fn push_all(site: Site, authors: &Arc<Vec<Author>>) -> Result<Pushed> {
     let n_commits = count_commits(site.running.peer.store().commits());
     let meter = Meter::start()?;
     let mut pushing = JoinSet::new();
     for number in 0..authors.len() {
+        if MAX_STREAMS <= pushing.len() {
+            pushing.join_next().await.context("a stream")???;
+        }
         let (authors, address) = (Arc::clone(authors), site.address);
         pushing.spawn(async move { pusher::push(&authors[number], address).await });
     }

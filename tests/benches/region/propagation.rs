@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Pledges, one after the other.
-const N_PLEDGES: usize = 200;
+const N_PLEDGES: usize = 1_000;
 /// Pledges to one pool.
 const PLEDGES_PER_POOL: usize = 20;
 /// What the median may take, in fsyncs of the same minute.

@@ -18,6 +18,7 @@ pub mod config;
 pub mod dialler;
 pub mod folder;
 pub mod frames;
+pub mod growth;
 pub mod hello;
 pub mod host;
 pub mod join;

@@ -18,7 +18,6 @@ mod streams;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
     time::Duration,
 };
 
@@ -92,8 +91,8 @@ pub async fn keep_neighbours(
                 neighbours.on_pause().await
             }
             growth = grown.recv() => match growth {
-                Ok(logs) => {
-                    neighbours.on_growth(&logs).await;
+                Ok(growth) => {
+                    neighbours.on_growth(&growth.logs).await;
                     Ok(())
                 }
                 Err(broadcast::error::RecvError::Lagged(_)) => neighbours.learn().await,
@@ -265,7 +264,7 @@ impl Neighbours {
         Ok(())
     }
 
-    async fn on_growth(&mut self, logs: &Arc<Vec<HeldLog>>) {
+    async fn on_growth(&mut self, logs: &[HeldLog]) {
         for held in logs.iter() {
             let community = held.log.community;
             if !self.keys.contains_key(&community) || held.log.era != 0 {

@@ -21,6 +21,7 @@ use self::opening::{check_charter, check_network};
 use crate::{
     charter::CharterFile,
     folder::{DataFolder, FolderError, Keys},
+    growth::{self, Growth},
     heads::OpenedHeads,
     links::Links,
     machine::Machine,
@@ -112,7 +113,7 @@ pub(crate) struct Shared {
     ending: StopSignal,
     /// Logs of which evidence is being filed.
     pub(crate) accused: Mutex<BTreeSet<LogName>>,
-    grown: broadcast::Sender<Arc<Vec<HeldLog>>>,
+    grown: broadcast::Sender<Arc<Growth>>,
 }
 
 /// Growths of logs that a stream may fall behind before it must read all heads anew.
@@ -299,7 +300,7 @@ impl Peer {
 
     /// Tells of every log that grew, ready for a stream to offer.
     #[must_use]
-    pub fn grown(&self) -> broadcast::Receiver<Arc<Vec<HeldLog>>> {
+    pub fn grown(&self) -> broadcast::Receiver<Arc<Growth>> {
         self.shared.grown.subscribe()
     }
 
@@ -399,13 +400,18 @@ impl Peer {
     pub async fn spread_growth(self) -> Result<(), PeerError> {
         let mut commits = self.store().commits();
         loop {
-            let logs = match commits.recv().await {
-                Ok(commit) => self.all_held(&commit.heads),
-                Err(broadcast::error::RecvError::Lagged(_)) => self.held_logs().await?,
+            let growth = match commits.recv().await {
+                Ok(commit) => Growth {
+                    logs: self.all_held(&commit.heads),
+                    added: growth::batch_of(self.own_log(), &commit.added),
+                },
+                Err(broadcast::error::RecvError::Lagged(_)) => {
+                    Growth { logs: self.held_logs().await?, added: None }
+                }
                 Err(broadcast::error::RecvError::Closed) => return Ok(()),
             };
             // Nobody listening is no fault.
-            let _ = self.shared.grown.send(Arc::new(logs));
+            let _ = self.shared.grown.send(Arc::new(growth));
         }
     }
 

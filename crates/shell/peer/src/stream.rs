@@ -20,9 +20,7 @@ use record::{
     limits::{MAX_BATCH_BYTES, MAX_BATCH_RECORDS},
     payload::Status as LogStatus,
 };
-use replica::{
-    Ack, Exchange, ExchangeConfig, Frame, HeldLog, Input, Output, RawRecord, quota::Charge,
-};
+use replica::{Ack, Batch, Exchange, ExchangeConfig, Frame, Input, Output, quota::Charge};
 use store::{Accepted, BatchLimits, Incoming, StoreError};
 use tokio::{
     sync::{broadcast, mpsc},
@@ -35,6 +33,7 @@ use crate::{
     cosignatures::keep_cosignatures,
     evidence::told_to_author,
     frames::{parse_frame, render_frame},
+    growth::{Growth, raw},
     hello::{self, Remote},
     links::ToldStanding,
     peer::Peer,
@@ -86,6 +85,7 @@ pub async fn run(
         answers,
         queue: VecDeque::new(),
         loaded: VecDeque::new(),
+        added: None,
         told_of_dates: false,
         keeping: JoinSet::new(),
     };
@@ -169,6 +169,8 @@ struct ReplicationStream<'a> {
     queue: VecDeque<Frame>,
     /// Batches that wait until the queue is short.
     loaded: VecDeque<Input>,
+    /// What our own log grew by, while the streams are told of it.
+    added: Option<Batch>,
     /// Whether records dated ahead of our clock have been told of.
     told_of_dates: bool,
     /// Cosignatures on their way into the store.
@@ -215,20 +217,24 @@ impl ReplicationStream<'_> {
 
     async fn on_growth(
         &mut self,
-        growth: Result<Arc<Vec<HeldLog>>, broadcast::error::RecvError>,
+        growth: Result<Arc<Growth>, broadcast::error::RecvError>,
     ) -> Result<(), StreamEnd> {
-        let grown = match growth {
-            Ok(grown) => grown,
-            Err(broadcast::error::RecvError::Lagged(_)) => Arc::new(self.peer.held_logs().await?),
+        let growth = match growth {
+            Ok(growth) => growth,
+            Err(broadcast::error::RecvError::Lagged(_)) => {
+                Arc::new(Growth { logs: self.peer.held_logs().await?, added: None })
+            }
             Err(broadcast::error::RecvError::Closed) => return Err(StoreError::Closing.into()),
         };
-        let is_theirs = |it: &HeldLog| it.log.community == self.remote.community;
-        if grown.iter().any(is_theirs) && hello::is_replaced(self.peer, self.remote) {
+        let is_theirs = |it: &replica::HeldLog| it.log.community == self.remote.community;
+        if growth.logs.iter().any(is_theirs) && hello::is_replaced(self.peer, self.remote) {
             return Err(StreamEnd::KeyReplaced);
         }
-        for held in grown.iter() {
+        self.added = growth.added.clone();
+        for held in &growth.logs {
             self.handle(Input::LocalHead(Box::new(held.clone()))).await?;
         }
+        self.added = None;
         Ok(())
     }
 
@@ -236,7 +242,10 @@ impl ReplicationStream<'_> {
         for output in outputs {
             match output {
                 Output::Send(frame) => self.queue.extend(self.given(frame)),
-                Output::Load { .. } | Output::CheckRoot { .. } => self.read(output),
+                Output::Load { .. } | Output::CheckRoot { .. } => match self.in_hand(&output) {
+                    Some(batch) => self.loaded.push_back(Input::Loaded(batch)),
+                    None => self.read(output),
+                },
                 Output::Store(batch) => self.store(batch).await?,
                 Output::Evidence(evidence) => self.peer.file_evidence(evidence).await?,
                 Output::KeptHead { log, checkpoint, identity } => {
@@ -263,6 +272,15 @@ impl ReplicationStream<'_> {
         Ok(())
     }
 
+    /// The batch that is to be loaded, if our own log grew by just that.
+    fn in_hand(&mut self, output: &Output) -> Option<Batch> {
+        let Output::Load { log, start, tree_size, .. } = *output else { return None };
+        if self.not_given(output).is_some() {
+            return None;
+        }
+        self.added.take_if(|it| (it.log, it.start, it.tree_size) == (log, start, tree_size))
+    }
+
     /// Asks the store's readers; the answer comes back as an input.
     fn read(&self, output: Output) {
         if let Some(refused) = self.not_given(&output) {
@@ -280,7 +298,7 @@ impl ReplicationStream<'_> {
                         max_bytes: max_bytes.min(MAX_BATCH_BYTES),
                     };
                     match store.batch(log, start, limits, tree_size).await {
-                        Ok(batch) => Input::Loaded(replica::Batch {
+                        Ok(batch) => Input::Loaded(Batch {
                             log,
                             start,
                             records: batch.records.into_iter().map(raw).collect(),
@@ -417,11 +435,6 @@ impl ReplicationStream<'_> {
 fn weight(record: &VerifiedRecord) -> usize {
     let content = record.content();
     record.header_bytes().len() + content.map_or(0, |it| it.salt.0.len() + it.payload.len())
-}
-
-fn raw(record: store::StoredRecord) -> RawRecord {
-    let store::StoredRecord { header_bytes: header, content, erased_by, .. } = record;
-    RawRecord { header, content, erased_by }
 }
 
 fn not_loaded(log: LogName, error: &StoreError) -> Input {

@@ -61,7 +61,7 @@ pub(crate) async fn append(
     }
     settling::must_not_be_catching_up(scope).await?;
     let own = scope.config.own.name;
-    let tail = scope.tails.snapshot(own);
+    let (tail, n_added) = (scope.tails.snapshot(own), scope.group.added.n_appended());
     scope.tx.write("SAVEPOINT drafts", []).await?;
     let done = match write(scope, drafts).await {
         Ok(appended) if guard == Guard::MustCount => {
@@ -80,6 +80,7 @@ pub(crate) async fn append(
             scope.tx.write("ROLLBACK TO drafts", []).await?;
             scope.tx.write("RELEASE drafts", []).await?;
             scope.tails.restore(own, tail);
+            scope.group.added.take_back_to(n_added);
         }
     }
     done
@@ -101,6 +102,7 @@ pub(crate) async fn write(
     let mut records = Vec::with_capacity(drafts.len());
     for (index, draft) in (first..).zip(drafts) {
         let record = seal(scope, index, draft, &written)?;
+        scope.group.added.note(index, &record);
         written.push(Appended { id: record.id(), index });
         records.push(record);
     }

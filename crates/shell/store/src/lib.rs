@@ -14,6 +14,7 @@
 
 mod accept;
 mod acks;
+mod added;
 mod append;
 mod claims;
 mod connection;

@@ -17,7 +17,9 @@ use tokio::{
 };
 
 use crate::{
-    StoreConfig, append,
+    StoreConfig,
+    added::Added,
+    append,
     connection::WriteFile,
     db::Db,
     duties::Duties,
@@ -27,7 +29,7 @@ use crate::{
     jobs::{Answer, Job, Reply, Waiting},
     logs::{self, LogRow, Tails},
     neighbours,
-    read::{FeedEnd, FeedItem},
+    read::{FeedEnd, FeedItem, StoredRecord},
     readers::Readers,
     receipts, register,
     transaction::Transaction,
@@ -60,6 +62,9 @@ pub struct Commit {
     pub n_items: usize,
     /// The new feed items in order; empty if there are more than 16, which are to be read.
     pub items: Vec<FeedItem>,
+    /// What our own log grew by, in order; empty if it did not, by more than 16 records or 16 KiB, or if something was
+    /// erased: then it is to be read.
+    pub added: Vec<StoredRecord>,
     /// When the clock next changes the register.
     pub next_deadline: Option<UnixMillis>,
 }
@@ -89,6 +94,8 @@ pub(crate) struct Group {
     pub(crate) judged: BTreeSet<LogName>,
     /// Whether our own log grew.
     pub(crate) own_grew: bool,
+    /// By what.
+    pub(crate) added: Added,
     /// Items of neighbouring regions that wait for the end of the group.
     pub(crate) neighbour_items: Vec<(RegionId, ItemId, String)>,
     /// How many feed items were written.
@@ -414,6 +421,7 @@ impl Writer {
             heads,
             n_items: usize::try_from(group.n_items).unwrap_or(usize::MAX),
             items: if group.items.len() <= MAX_CARRIED_ITEMS { group.items } else { Vec::new() },
+            added: if group.erased { Vec::new() } else { group.added.all() },
             next_deadline,
         })
     }

@@ -13,6 +13,8 @@ mod accepting;
 mod appending;
 #[path = "suite/author.rs"]
 mod author;
+#[path = "suite/carried.rs"]
+mod carried;
 #[path = "suite/durability.rs"]
 mod durability;
 #[path = "suite/epochs.rs"]

@@ -10,6 +10,7 @@
 mod accepting;
 mod appending;
 mod author;
+mod carried;
 mod claims;
 mod copying;
 mod durability;
