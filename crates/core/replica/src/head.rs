@@ -199,8 +199,7 @@ impl UnverifiedHead {
             let kept = identity.kept(era).map(|it| (it.size, it.root));
             !signed && kept == Some((stated.size, stated.root))
         });
-        let log_key = *kept_key.unwrap_or(&log_key);
-        let key = verifier_key(network, &community, era, &log_key);
+        let key = kept_key.map_or(key, |it| verifier_key(network, &community, era, it));
         let own_line = note.signatures().iter().find(|line| line.is_by(&key));
         let bare = Note::new(note.text().to_owned(), own_line.cloned().into_iter().collect())
             .map_err(|_no_line| Fault::UnknownKey)?;

@@ -320,10 +320,13 @@ fn checked_ed25519(bytes: &[u8; 32]) -> Result<VerifyingKey, KeyError> {
     if key.is_weak() {
         return Err(KeyError::Weak);
     }
-    if key.to_edwards().compress().as_bytes() != bytes {
-        return Err(KeyError::NotAKey);
-    }
-    Ok(key)
+    if is_canonical(bytes) { Ok(key) } else { Err(KeyError::NotAKey) }
+}
+
+/// Whether the y-coordinate is written as a number below p = 2^255 − 19. Of the points that have two forms for another
+/// reason, as x is 0, all are weak.
+fn is_canonical(&[first, ref middle @ .., last]: &[u8; 32]) -> bool {
+    first < 0xed || last & 0x7f != 0x7f || middle.iter().any(|byte| *byte != 0xff)
 }
 
 #[cfg(test)]
@@ -332,6 +335,35 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    /// What the quick look at the bytes is to answer.
+    fn is_as_compressed(bytes: &[u8; 32]) -> Option<bool> {
+        let key = VerifyingKey::from_bytes(bytes).ok().filter(|it| !it.is_weak())?;
+        Some(key.to_edwards().compress().as_bytes() == bytes)
+    }
+
+    #[test]
+    fn every_key_written_with_a_number_of_p_or_more_is_refused() {
+        let mut n_points = 0;
+        for (first, last) in (0xe8..=0xff).flat_map(|it| [(it, 0x7f), (it, 0xff)]) {
+            let mut bytes = [0xff; 32];
+            (bytes[0], bytes[31]) = (first, last);
+            assert_eq!(is_canonical(&bytes), first < 0xed, "{first:x}");
+            if let Some(as_compressed) = is_as_compressed(&bytes) {
+                n_points += 1;
+                assert_eq!(is_canonical(&bytes), as_compressed, "{first:x}");
+                assert_eq!(checked_ed25519(&bytes).is_ok(), as_compressed, "{first:x}");
+            }
+        }
+        assert!(0 < n_points);
+    }
+
+    proptest! {
+        #[test]
+        fn a_key_is_taken_if_compressing_it_gives_its_bytes(bytes in any::<[u8; 32]>()) {
+            prop_assert_eq!(checked_ed25519(&bytes).is_ok(), is_as_compressed(&bytes) == Some(true));
+        }
+    }
 
     #[test]
     fn a_name_has_no_space_plus_or_control_character() {

@@ -53,7 +53,7 @@ use std::{
 use civic::RegionView;
 use ed25519_dalek::SigningKey;
 use record::{LogName, Network, UnixMillis, region::Roster};
-use tlog::{KeyName, NoteSignature, VerifierKey};
+use tlog::{KeyName, KeyType, NoteSignature, key::key_id};
 use tokio::sync::{Semaphore, broadcast, mpsc, watch};
 
 use crate::{connection::WriteFile, readers::Readers};
@@ -121,8 +121,9 @@ impl Cosigner {
     /// Whether a signature line says that it is by this key.
     #[must_use]
     pub fn has_signed(&self, line: &NoteSignature) -> bool {
-        let key = VerifierKey::cosignature(self.name.clone(), &self.key.verifying_key());
-        key.is_ok_and(|key| line.is_by(&key))
+        let public_key = self.key.verifying_key();
+        line.name() == &self.name
+            && line.key_id() == key_id(&self.name, KeyType::Cosignature, public_key.as_bytes())
     }
 }
 
