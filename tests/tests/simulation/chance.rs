@@ -80,7 +80,7 @@ impl Randomness for Drawn {
 /// When simulated regions begin.
 const BEGIN_MILLIS: u64 = 1_800_000_000_000;
 
-/// A host's clock: simulated time, fast or slow by so many milliseconds, and never going back.
+/// A host's clock: simulated time, fast or slow by so many milliseconds. It never goes back while a process runs.
 #[derive(Debug)]
 pub(crate) struct SkewedClock {
     began: Instant,
@@ -96,13 +96,22 @@ impl SkewedClock {
     pub(crate) fn set_skew(&self, skew_millis: i64) {
         self.skew_millis.store(skew_millis, Ordering::Relaxed);
     }
+
+    /// A process that begins knows nothing of what the one before has read.
+    pub(crate) fn begin(&self) {
+        self.latest.store(0, Ordering::Relaxed);
+    }
+
+    /// What a right clock shows.
+    pub(crate) fn right_millis(&self) -> u64 {
+        BEGIN_MILLIS + u64::try_from(self.began.elapsed().as_millis()).unwrap()
+    }
 }
 
 impl Clock for SkewedClock {
     fn now_millis(&self) -> u64 {
-        let passed = u64::try_from(self.began.elapsed().as_millis()).unwrap();
-        let read =
-            (BEGIN_MILLIS + passed).saturating_add_signed(self.skew_millis.load(Ordering::Relaxed));
+        let skew = self.skew_millis.load(Ordering::Relaxed);
+        let read = self.right_millis().saturating_add_signed(skew);
         self.latest.fetch_max(read, Ordering::Relaxed).max(read)
     }
 }

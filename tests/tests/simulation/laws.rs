@@ -7,6 +7,7 @@ use record::{CommunityId, LogName, RecordId};
 use tlog::Hash;
 
 use crate::{
+    epochs,
     net::No,
     scenario::{Deceit, Run},
     world::{FORGED, World},
@@ -49,6 +50,9 @@ pub(crate) async fn is_level(world: &World, compared: Compared) -> Result<(), St
                 return Err(format!("host {holder} holds another log of {author}: {sizes:?}"));
             }
         }
+    }
+    if let Some(why) = epochs::difference(world) {
+        return Err(why);
     }
     let mut registers = BTreeMap::new();
     for holder in &honest {
@@ -194,6 +198,8 @@ pub(crate) async fn nothing_acknowledged_is_lost(run: &mut Run) {
                 Some(1) => {}
                 Some(n) => run.broken.push(format!("host {no} has a record {n} times")),
                 None if run.excused.contains(salt) => {}
+                // It is in its place without it.
+                None if run.ledger.gone.iter().any(|it| it.salt == *salt) => {}
                 None => run.broken.push(format!("host {no} has lost a record")),
             }
         }

@@ -154,6 +154,11 @@ impl Net {
         inner.stations.len() - 1
     }
 
+    /// A host that is down has another key from now on.
+    pub(crate) fn replace_key(&self, no: No, key: NodeKey) {
+        self.lock().stations[no].key = key;
+    }
+
     pub(crate) fn show_face(&self, to: No, face: u8) {
         self.lock().shown[to] = face;
     }

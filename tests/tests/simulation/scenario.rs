@@ -9,9 +9,13 @@ use tokio::time::{Duration, Instant, sleep};
 
 use crate::{
     chance::Chance,
+    clocks,
+    epochs::{self, Proposal},
+    erasing, keys,
     laws::{self, Compared},
     lies::Lie,
     net::{No, pair},
+    polls,
     world::{FORGED, World},
     writing::{Ledger, write},
 };
@@ -52,6 +56,12 @@ pub(crate) struct Plan {
     pub(crate) deceit: Deceit,
     /// Whether a host is restored from an old backup.
     pub(crate) restores: bool,
+    /// How many years one clock is fast, or slow if below 0.
+    pub(crate) years_fast: i64,
+    /// Whether members file epochs.
+    pub(crate) epochs: bool,
+    /// Whether a host replaces its keys.
+    pub(crate) rotates: bool,
     millis: u64,
 }
 
@@ -71,6 +81,9 @@ impl Plan {
             n_coordinators: usize::try_from(chance.within(1, 3)).unwrap(),
             deceit,
             restores: chance.percent(40),
+            years_fast: clocks::draw_years(chance),
+            epochs: epochs::draw(chance, deceit),
+            rotates: keys::draw(chance),
             millis: chance.within(SHORTEST_RUN_MILLIS, LONGEST_RUN_MILLIS),
         }
     }
@@ -97,6 +110,10 @@ pub(crate) struct Run {
     pub(crate) faces: Option<(No, No)>,
     /// Who leaves something out, and to whose cost.
     pub(crate) silent: Option<(No, Option<No>)>,
+    /// Whose clock is years away.
+    pub(crate) far: Option<No>,
+    /// The epochs that were proposed, in order of their numbers.
+    pub(crate) proposals: Vec<Proposal>,
     /// What was written after a backup and held by nobody else when the disk was lost.
     pub(crate) excused: BTreeSet<[u8; 32]>,
     pub(crate) met: BTreeSet<&'static str>,
@@ -114,10 +131,15 @@ pub(crate) async fn run(seed: u64) -> Outcome {
         plan,
         faces: None,
         silent: None,
+        far: None,
+        proposals: Vec::new(),
         excused: BTreeSet::new(),
         met: BTreeSet::new(),
         broken: Vec::new(),
     };
+    if run.world.chance.percent(50) {
+        run.lose_the_time();
+    }
     run.world.start_all().await;
     sleep(Duration::from_secs(2)).await;
     run.happen().await;
@@ -136,6 +158,7 @@ impl Run {
         let lies_at = Instant::now() + Duration::from_millis(self.plan.millis / 3);
         let restores_at = Instant::now() + Duration::from_millis(self.plan.millis * 2 / 3);
         let (mut has_lied, mut has_restored) = (false, !self.plan.restores);
+        let mut has_rotated = !self.plan.rotates;
         while Instant::now() < until {
             let pause = self.world.chance.millis(50, 1_200);
             sleep(pause).await;
@@ -144,12 +167,18 @@ impl Run {
                 if self.plan.restores {
                     self.world.honest().into_iter().for_each(|no| self.world.back_up(no));
                 }
+                self.lose_the_time();
                 self.lie().await;
             }
             if !has_restored && restores_at <= Instant::now() {
                 has_restored = true;
                 self.restore().await;
             }
+            if !has_rotated && self.world.chance.percent(10) {
+                has_rotated = true;
+                self.rotate().await;
+            }
+            self.go_on_with_epochs().await;
             match self.world.chance.within(0, 100) {
                 0..70 => {
                     let no = self.any_host();
@@ -169,7 +198,7 @@ impl Run {
         }
     }
 
-    fn any_host(&mut self) -> No {
+    pub(crate) fn any_host(&mut self) -> No {
         let n = self.world.hosts.len() as u64;
         usize::try_from(self.world.chance.within(0, n)).unwrap()
     }
@@ -206,13 +235,6 @@ impl Run {
         self.world.net.slow_down(ends, Some(delay));
     }
 
-    fn skew(&mut self) {
-        let no = self.any_host();
-        let skew = i64::try_from(self.world.chance.within(0, 60_000)).unwrap() - 30_000;
-        self.world.net.note(&format!("skew {no} {skew}"));
-        self.world.hosts[no].clock.set_skew(skew);
-    }
-
     /// A host loses its disk, and goes on from an old backup. The others are there, as two of them are asked, and hold the
     /// same: of what nobody shows, nobody can know.
     async fn restore(&mut self) {
@@ -220,7 +242,9 @@ impl Run {
         let kept = kept.into_iter().filter(|no| !self.world.hosts[*no].backups.is_empty());
         let Some(no) = self.world.chance.pick(&kept.collect::<Vec<_>>()) else { return };
         self.calm().await;
-        if let Err(why) = self.until_level().await {
+        // What a register shows is of its clock's time.
+        let compared = if self.far.is_some() { Compared::None } else { self.compared() };
+        if let Err(why) = self.until_level(compared).await {
             self.broken.push(format!("not level before a restore: {why}"));
         }
         for _ in 0..self.world.chance.within(0, 3) {
@@ -328,7 +352,9 @@ impl Run {
         self.world.net.note("the end begins");
         self.calm().await;
         self.set_clocks();
+        self.end_epochs().await;
         self.owe().await;
+        self.count_out().await;
         if self.faces.is_some() {
             // A lie counts from when it is told: both faces are reached again.
             sleep(RESTORE_TIME).await;
@@ -340,12 +366,15 @@ impl Run {
             }
         }
         laws::lies_are_known(self).await;
-        if let Err(why) = self.until_level().await {
+        if let Err(why) = self.until_level(self.compared()).await {
             self.broken.push(format!("not level: {why}"));
         }
         laws::nobody_innocent_is_accused(self).await;
         laws::nothing_acknowledged_is_lost(self).await;
         laws::silence_is_noted(self);
+        clocks::verdicts_rest_on_receipts(self).await;
+        polls::results_are_sums(self).await;
+        erasing::erasures_are_followed(self).await;
     }
 
     /// Whoever leaves something out owes it now, and for longer than is waited for.
@@ -367,11 +396,6 @@ impl Run {
         sleep(Duration::from_millis(owed) + RESTORE_TIME).await;
     }
 
-    /// All clocks show what the fastest does, so that registers may be compared.
-    fn set_clocks(&mut self) {
-        self.world.hosts.iter().for_each(|it| it.clock.set_skew(30_000));
-    }
-
     /// Has every two honest hosts complete an exchange anew.
     async fn exchange_all(&mut self) -> Result<(), String> {
         let began = Instant::now();
@@ -389,10 +413,10 @@ impl Run {
         Ok(())
     }
 
-    async fn until_level(&self) -> Result<(), String> {
+    async fn until_level(&self, compared: Compared) -> Result<(), String> {
         let began = Instant::now();
         loop {
-            match laws::is_level(&self.world, self.compared()).await {
+            match laws::is_level(&self.world, compared).await {
                 Ok(()) => return Ok(()),
                 Err(why) if LEVEL_TIME < began.elapsed() => return Err(why),
                 Err(_) => sleep(Duration::from_secs(1)).await,
@@ -402,7 +426,7 @@ impl Run {
 
     /// Which cases have to be the same everywhere. Of a log with two histories not everybody holds the same one: of a
     /// node's, that concerns the cases that it takes part in; of a coordinator's, the time of every record.
-    fn compared(&self) -> Compared {
+    pub(crate) fn compared(&self) -> Compared {
         match (self.plan.deceit, self.guilty()) {
             (Deceit::TwoFaces, Some(_)) => Compared::None,
             (_, Some(guilty)) => Compared::Without(guilty),

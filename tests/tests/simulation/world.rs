@@ -35,6 +35,10 @@ pub(crate) struct Host {
     pub(crate) role: Role,
     /// Whether it is asked for anything in the end.
     pub(crate) is_honest: bool,
+    /// Whether the region knows it: else nobody carries what it writes.
+    pub(crate) is_of_region: bool,
+    /// The charter that it was given, if it came later than the region.
+    charter: Option<CharterFile>,
     /// Whether it signs without asking what others hold, as one who runs twice does.
     signs_unasked: bool,
     pub(crate) clock: Arc<SkewedClock>,
@@ -127,6 +131,8 @@ impl World {
             id,
             role,
             is_honest: true,
+            is_of_region: true,
+            charter: None,
             signs_unasked: false,
             clock,
             folder,
@@ -134,6 +140,15 @@ impl World {
             backups,
             randomness,
         });
+    }
+
+    /// Founds a host that the region does not know yet, with the region's certificate; its number.
+    pub(crate) fn found_later(&mut self, role: Role, charter: CharterFile) -> No {
+        self.found_host(role);
+        let no = self.hosts.len() - 1;
+        self.hosts[no].is_of_region = false;
+        self.hosts[no].charter = Some(charter);
+        no
     }
 
     fn write_charter(&mut self) {
@@ -161,27 +176,23 @@ impl World {
         self.hosts[no].peer()
     }
 
-    /// What a host's clock shows.
-    pub(crate) fn now(&self, no: No) -> u64 {
-        runtime::clock::Clock::now_millis(&*self.hosts[no].clock)
+    /// What a right clock shows.
+    pub(crate) fn now(&self) -> u64 {
+        self.hosts[0].clock.right_millis()
     }
 
-    /// Every host that is honest, by number.
+    /// Every host of the region that is honest, by number.
     pub(crate) fn honest(&self) -> Vec<No> {
-        self.hosts.iter().filter(|it| it.is_honest).map(|it| it.no).collect()
+        let honest = self.hosts.iter().filter(|it| it.is_honest && it.is_of_region);
+        honest.map(|it| it.no).collect()
     }
 
     /// Starts a process over its folder.
     pub(crate) async fn start(&mut self, no: No) {
-        let charter = self.charter().clone();
+        let charter = self.hosts[no].charter.clone().unwrap_or_else(|| self.charter().clone());
+        let (folder, machine) = self.at_rest(no);
         let host = &mut self.hosts[no];
-        let machine = Machine {
-            clock: Arc::clone(&host.clock) as _,
-            randomness: Arc::clone(&host.randomness) as _,
-            caller: phone(&self.net, no),
-            waits: Waits::InTurn,
-        };
-        let folder = DataFolder::at(&host.folder);
+        host.clock.begin();
         let opened = Peer::open_on(&folder, charter, host.role, machine).await;
         let peer = opened.unwrap_or_else(|error| panic!("host {no} does not start: {error}"));
         if host.signs_unasked {
@@ -198,6 +209,29 @@ impl World {
         self.net.note(&format!("host {no} starts"));
         self.net.rise(no, Up { peer: peer.clone(), post });
         host.running = Some(Running { peer, tasks });
+    }
+
+    /// The folder of a host and the machine that it stands on.
+    pub(crate) fn at_rest(&self, no: No) -> (DataFolder, Machine) {
+        let host = &self.hosts[no];
+        let machine = Machine {
+            clock: Arc::clone(&host.clock) as _,
+            randomness: Arc::clone(&host.randomness) as _,
+            caller: phone(&self.net, no),
+            waits: Waits::InTurn,
+        };
+        (DataFolder::at(&host.folder), machine)
+    }
+
+    /// Ends a process in order: everything is in its folder.
+    pub(crate) async fn stop(&mut self, no: No) {
+        self.net.note(&format!("host {no} is stopped"));
+        self.net.fall(no);
+        if let Some(Running { peer, tasks }) = self.hosts[no].running.take() {
+            peer.end_streams();
+            tasks.iter().for_each(AbortHandle::abort);
+            peer.store().close().await.unwrap();
+        }
     }
 
     pub(crate) async fn start_all(&mut self) {
@@ -227,6 +261,13 @@ impl World {
         let to = self.new_folder();
         copy_folder(&self.hosts[no].folder, &to);
         to
+    }
+
+    /// What the log files of a host hold, as text.
+    pub(crate) fn files(&self, no: No) -> Vec<String> {
+        let files = ["log.sqlite", "log.sqlite-wal"];
+        let read = files.iter().filter_map(|it| std::fs::read(self.hosts[no].folder.join(it)).ok());
+        read.map(|it| String::from_utf8_lossy(&it).into_owned()).collect()
     }
 
     /// Keeps a backup of a host.
@@ -259,6 +300,8 @@ impl World {
             id,
             role,
             is_honest: false,
+            is_of_region: true,
+            charter: None,
             signs_unasked: true,
             clock,
             folder,
@@ -299,7 +342,7 @@ fn network() -> Network {
     NETWORK.parse().unwrap()
 }
 
-fn address(id: CommunityId) -> String {
+pub(crate) fn address(id: CommunityId) -> String {
     format!("{id}.example:7443")
 }
 

@@ -1,8 +1,8 @@
 //! What communities write: covenants, pools, pledges, and words of a kind that no register knows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use peer::Role;
+use peer::{Peer, Role};
 use record::{
     CommunityId, Payload, RecordId, UnixMillis,
     commitment::Salt,
@@ -15,7 +15,12 @@ use record::{
 };
 use store::{Draft, Guard, Reference, Store, StoreError};
 
-use crate::{net::No, world::World};
+use crate::{
+    erasing::{self, Gone},
+    net::No,
+    polls,
+    world::World,
+};
 
 const HOUR: u64 = 3_600_000;
 
@@ -23,18 +28,54 @@ const HOUR: u64 = 3_600_000;
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     pub(crate) written: BTreeMap<[u8; 32], CommunityId>,
+    /// When each record was written, as a right clock showed.
+    pub(crate) times: BTreeMap<RecordId, u64>,
+    /// What must never count.
+    pub(crate) forged: BTreeSet<RecordId>,
+    /// What was erased by its author.
+    pub(crate) gone: Vec<Gone>,
+}
+
+/// What a community says, and in which case.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) payload: Payload,
+    pub(crate) about: Option<RecordId>,
+    /// Whether it must never count.
+    pub(crate) is_forged: bool,
+    /// What it erases.
+    pub(crate) gone: Option<Gone>,
+}
+
+impl Said {
+    pub(crate) fn new(payload: Payload, about: Option<RecordId>) -> Self {
+        Self { payload, about, is_forged: false, gone: None }
+    }
 }
 
 /// Has a host write something, if it is up; whether it did.
 pub(crate) async fn write(world: &mut World, ledger: &mut Ledger, no: No) -> bool {
     let Some(peer) = world.peer(no).cloned() else { return false };
-    let salt = Salt(world.chance.bytes());
     let drawn = match peer.role() {
-        Role::Node => draw(world, peer.store(), no).await,
+        Role::Node => draw(world, &peer, no).await,
         Role::Coordinator => None,
     };
-    let draft = match drawn {
-        Some((payload, about)) => Draft {
+    say(world, ledger, no, drawn).await
+}
+
+/// Has a host write this, or what no register knows, if it is up; whether it did.
+pub(crate) async fn say(
+    world: &mut World,
+    ledger: &mut Ledger,
+    no: No,
+    said: Option<Said>,
+) -> bool {
+    let Some(peer) = world.peer(no).cloned() else { return false };
+    let salt = Salt(world.chance.bytes());
+    let is_forged = said.as_ref().is_some_and(|it| it.is_forged);
+    let gone = said.as_ref().and_then(|it| it.gone.clone());
+    let draft = match said {
+        Some(Said { payload, about, .. }) => Draft {
             kind: payload.kind().into(),
             payload: proto::payload::encode(&payload),
             salt,
@@ -48,8 +89,11 @@ pub(crate) async fn write(world: &mut World, ledger: &mut Ledger, no: No) -> boo
         },
     };
     match peer.store().append(vec![draft], Guard::None).await {
-        Ok(_) => {
+        Ok(appended) => {
             ledger.written.insert(salt.0, world.hosts[no].id);
+            ledger.times.extend(appended.iter().map(|it| (it.id, world.now())));
+            ledger.gone.extend(gone);
+            ledger.forged.extend(appended.iter().filter(|_| is_forged).map(|it| it.id));
             true
         }
         // What comes back from others is waited for.
@@ -58,32 +102,43 @@ pub(crate) async fn write(world: &mut World, ledger: &mut Ledger, no: No) -> boo
     }
 }
 
-async fn draw(world: &mut World, store: &Store, no: No) -> Option<(Payload, Option<RecordId>)> {
-    match world.chance.within(0, 10) {
-        0 | 1 => Some((open_pool(world, no), None)),
+async fn draw(world: &mut World, peer: &Peer, no: No) -> Option<Said> {
+    let store = peer.store();
+    if world.chance.percent(40)
+        && let Some(due) = polls::due(&mut world.chance, peer).await
+    {
+        return Some(due);
+    }
+    match world.chance.within(0, 14) {
+        0 | 1 => Some(Said::new(open_pool(world), None)),
         2..=4 => {
             let pool = a_case(world, store, "pool").await?;
             let quantity = world.chance.within(1, 8);
-            Some((Payload::Pledge(PledgeAction::Make { quantity, firm: true }), Some(pool)))
+            let pledge = Payload::Pledge(PledgeAction::Make { quantity, firm: true });
+            Some(Said::new(pledge, Some(pool)))
         }
         5 => {
             let pool = a_case(world, store, "pool").await?;
             let case = store.fold(pool).await.unwrap()?;
             let pledges = civic::pool::closing_list(&case);
-            Some((Payload::Pool(PoolAction::Close { pledges }), Some(pool)))
+            Some(Said::new(Payload::Pool(PoolAction::Close { pledges }), Some(pool)))
         }
-        6 => Some((propose(world, no), None)),
+        6 => Some(Said::new(propose(world, no), None)),
         7 | 8 => {
             let proposal = a_case(world, store, "covenant").await?;
             let signature = Signature { proposal, texts: texts(), minute: None, poll_result: None };
-            Some((Payload::Covenant(CovenantAction::Sign(signature)), Some(proposal)))
+            let signed = Payload::Covenant(CovenantAction::Sign(signature));
+            Some(Said::new(signed, Some(proposal)))
         }
+        9 => Some(Said::new(polls::open(world, peer).await?, None)),
+        10 | 11 => Some(erasing::words(&mut world.chance)),
+        12 => erasing::erase(&mut world.chance, peer).await,
         _ => None,
     }
 }
 
-fn open_pool(world: &mut World, no: No) -> Payload {
-    // Within the run, or long after it: no deadline falls between the clocks of two hosts when registers are compared.
+fn open_pool(world: &mut World) -> Payload {
+    // People know the date, whatever their machine's clock shows. Within the run, or long after it: no deadline falls between the clocks of two hosts when registers are compared.
     let lasts =
         if world.chance.percent(40) { world.chance.within(5_000, 60_000) } else { 720 * HOUR };
     let lock_rule =
@@ -95,7 +150,7 @@ fn open_pool(world: &mut World, no: No) -> Payload {
         opportunity: None,
         cpv: None,
         unit_price: None,
-        closes_at: UnixMillis(world.now(no) + lasts),
+        closes_at: UnixMillis(world.now() + lasts),
         grace_millis: 48 * HOUR,
         lock_rule,
     }))
@@ -112,7 +167,7 @@ fn propose(world: &mut World, no: No) -> Payload {
         area: Vec::new(),
         powers: Vec::new(),
         commitments: Vec::new(),
-        sign_before: UnixMillis(world.now(no) + 720 * HOUR),
+        sign_before: UnixMillis(world.now() + 720 * HOUR),
         review_months: 12,
         term_months: None,
         texts: texts(),
@@ -126,10 +181,10 @@ fn texts() -> Vec<TextHash> {
 /// Some case that this host knows and that goes on.
 async fn a_case(world: &mut World, store: &Store, kind: &str) -> Option<RecordId> {
     let cases = store.cases(kind, 0, 100).await.unwrap();
-    let open: Vec<RecordId> = cases
-        .iter()
-        .filter(|it| matches!(it.state.as_str(), "forming" | "threshold met" | "ratifying"))
-        .map(|it| it.id)
-        .collect();
+    // Some are late, or have a clock by which others seem to be.
+    let any = world.chance.percent(15);
+    let goes_on = |state: &str| matches!(state, "forming" | "threshold met" | "ratifying");
+    let open: Vec<RecordId> =
+        cases.iter().filter(|it| any || goes_on(&it.state)).map(|it| it.id).collect();
     world.chance.pick(&open)
 }

@@ -19,8 +19,8 @@ use runtime::clock::Clock;
 use store::{Draft, Guard, OwnLog, Store, StoreConfig};
 
 use crate::{
-    folder::{DataFolder, FolderError, KeySeeds, fresh_seed},
-    machine::Fresh,
+    folder::{DataFolder, FolderError, KeySeeds},
+    machine::Machine,
     own::{Own, RECORDS_FOR_RECOVERIES, folder_has_room, identity_in, is_settled},
     peer::PeerError,
 };
@@ -128,9 +128,21 @@ pub async fn identity(
     folder: &DataFolder,
     clock: Arc<dyn Clock>,
 ) -> Result<(Identity, KeySeeds), PeerError> {
+    identity_on(folder, &Machine::with_clock(clock)).await
+}
+
+/// As [`identity`], on a machine that may be simulated.
+///
+/// # Errors
+///
+/// As [`identity`].
+pub async fn identity_on(
+    folder: &DataFolder,
+    machine: &Machine,
+) -> Result<(Identity, KeySeeds), PeerError> {
     let own = Own::of(folder).await?;
-    let store = open(folder, &own, &own.seeds, clock).await?;
-    own.begin(folder, &store, &Fresh).await?;
+    let store = open(folder, &own, &own.seeds, machine).await?;
+    own.begin(folder, &store, &*machine.randomness).await?;
     let identity = identity_in(&store, &own.network, own.log.community).await?;
     store.close().await?;
     Ok((identity, own.seeds))
@@ -145,10 +157,24 @@ pub async fn apply(
     folder: &DataFolder,
     clock: Arc<dyn Clock>,
     action: &OfficerAction,
+    go_on: impl FnMut(Step) -> bool,
+) -> Result<Applied, ApplyError> {
+    apply_on(folder, &Machine::with_clock(clock), action, go_on).await
+}
+
+/// As [`apply`], on a machine that may be simulated.
+///
+/// # Errors
+///
+/// As [`apply`].
+pub async fn apply_on(
+    folder: &DataFolder,
+    machine: &Machine,
+    action: &OfficerAction,
     mut go_on: impl FnMut(Step) -> bool,
 ) -> Result<Applied, ApplyError> {
     let mut after = |step| if go_on(step) { Ok(()) } else { Err(ApplyError::Stopped(step)) };
-    let (identity, present) = self::identity(folder, Arc::clone(&clock)).await?;
+    let (identity, present) = identity_on(folder, machine).await?;
     if is_in_force(&identity, action) {
         return Ok(Applied::Already);
     }
@@ -169,18 +195,18 @@ pub async fn apply(
     };
     after(Step::Checked)?;
     let own = Own::of(folder).await?;
-    let store = open(folder, &own, &seeds, Arc::clone(&clock)).await?;
+    let store = open(folder, &own, &seeds, machine).await?;
     let draft = Draft {
         kind: action.kind().into(),
         payload: action.encode(),
-        salt: Salt(*fresh_seed()?),
+        salt: Salt(*machine.randomness.seed()?),
         references: Vec::new(),
     };
     store.append(vec![draft], Guard::None).await?;
     let stopped = after(Step::Written);
     store.close().await?;
     stopped?;
-    self::identity(folder, clock).await?;
+    identity_on(folder, machine).await?;
     after(Step::Settled)?;
     Ok(Applied::Now)
 }
@@ -224,10 +250,12 @@ async fn open(
     folder: &DataFolder,
     own: &Own,
     seeds: &KeySeeds,
-    clock: Arc<dyn Clock>,
+    machine: &Machine,
 ) -> Result<Store, PeerError> {
     let own_log = OwnLog { name: own.log, log_key: seeds.keys().log, mirror: None, witness: None };
+    let clock = Arc::clone(&machine.clock);
     let config = StoreConfig::of_no_region(own.network.clone(), own_log, clock);
+    let config = StoreConfig { waits: machine.waits, ..config };
     Ok(Store::open(&folder.log_file(), config).await?)
 }
 

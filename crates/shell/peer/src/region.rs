@@ -21,7 +21,7 @@ impl Peer {
     /// The region as the records here tell it.
     #[must_use]
     pub fn region(&self) -> Arc<RegionView> {
-        Arc::clone(&self.store().region().borrow())
+        self.store().region_now()
     }
 
     /// Whose logs are carried: everybody of the region, as records or a certificate tell it, and our own.

@@ -23,7 +23,8 @@ use crate::{
     append::{self, Draft},
     error::StoreError,
     logs::{place_of, split_place},
-    register, rows, transaction,
+    register, rows,
+    transaction::{self, Value},
     writer::Scope,
 };
 
@@ -186,6 +187,17 @@ pub(crate) async fn note_void(
     let sql = "INSERT OR IGNORE INTO void_erasures (place, erase, erase_place) VALUES (?, ?, ?)";
     let id = record.id();
     scope.tx.write(sql, [target_place.into(), id.as_bytes().into(), place.into()]).await
+}
+
+/// Forgets what records in this range of places erased, and what was erased of them: others will stand there.
+pub(crate) async fn forget(scope: &mut Scope<'_>, range: [Value; 2]) -> Result<(), StoreError> {
+    for sql in [
+        "DELETE FROM erasures WHERE ? <= erase_place AND erase_place < ?",
+        "DELETE FROM erasures WHERE ? <= place AND place < ?",
+    ] {
+        scope.tx.write(sql, range.clone()).await?;
+    }
+    Ok(())
 }
 
 /// Refuses to hold a checkpoint of a log of which a payload is missing without an erase record in the log.

@@ -37,6 +37,7 @@ mod read_register;
 mod readers;
 mod receipts;
 mod region;
+mod region_news;
 mod register;
 mod rows;
 mod settling;
@@ -73,6 +74,7 @@ pub use neighbours::{NeighbourCase, NeighbourRecord, NeighbourRow, Regions, Take
 pub use read::{BatchLimits, FeedItem, Position, StoredBatch, StoredRecord, WordsRow};
 pub use read_register::CaseRow;
 pub use region::RegionMark;
+pub use region_news::{NoMoreNews, RegionNews};
 pub use witness::{AddCheckpoint, Witnessed};
 pub use writer::Commit;
 
@@ -179,7 +181,7 @@ pub struct Store {
     read: Readers,
     commits: broadcast::Sender<Arc<Commit>>,
     fault: watch::Receiver<Option<StoreError>>,
-    region: watch::Receiver<Arc<RegionView>>,
+    region: RegionNews,
     /// When a witness has something to state.
     statement_due: watch::Receiver<Option<UnixMillis>>,
     settled: watch::Receiver<bool>,
@@ -257,9 +259,15 @@ impl Store {
         self.fault.clone()
     }
 
+    /// The region as the records here tell it.
+    #[must_use]
+    pub fn region_now(&self) -> Arc<RegionView> {
+        self.region.borrow()
+    }
+
     /// The region as the records here tell it, whenever that changes.
     #[must_use]
-    pub fn region(&self) -> watch::Receiver<Arc<RegionView>> {
+    pub fn region(&self) -> RegionNews {
         self.region.clone()
     }
 

@@ -1,9 +1,6 @@
 //! The records of a case with their receipts, ready to be folded.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use civic::{Case, CaseRecord, RegionView};
 use data_encoding::HEXUPPER;
@@ -48,7 +45,7 @@ impl Store {
     pub async fn fold(&self, id: RecordId) -> Result<Option<Case>, StoreError> {
         let Some(row) = self.case(id).await? else { return Ok(None) };
         let now = UnixMillis(self.config().clock.now_millis());
-        let region = Arc::clone(&self.region.borrow());
+        let region = self.region_now();
         let (sql, coordinators) = question(&region, "?");
         let values = coordinators.into_iter().chain([row.case_no.into()]);
         let stored = transaction::read(&mut *self.reader().await?, &sql, values).await?;

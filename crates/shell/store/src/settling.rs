@@ -120,6 +120,7 @@ pub(crate) async fn retract(scope: &mut Scope<'_>) -> Result<(), StoreError> {
     ] {
         scope.tx.write(sql, range()).await?;
     }
+    erasures::forget(scope, range()).await?;
     // Higher tiles keep hashes that are no longer of this tree; they are written anew before anybody reads so far.
     let sql = "DELETE FROM tiles WHERE log_no = ? AND level = 0 AND ? < (tile_index + 1) * 256";
     scope.tx.write(sql, [log_no.into(), rows::to_i64(first)?.into()]).await?;

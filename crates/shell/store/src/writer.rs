@@ -31,7 +31,9 @@ use crate::{
     neighbours,
     read::{FeedEnd, FeedItem, StoredRecord},
     readers::Readers,
-    receipts, register,
+    receipts,
+    region_news::{RegionNews, RegionTold, region_news},
+    register,
     transaction::Transaction,
     witness,
 };
@@ -127,7 +129,7 @@ struct Writer {
     read: Readers,
     config: Arc<StoreConfig>,
     region: Arc<RegionView>,
-    region_told: watch::Sender<Arc<RegionView>>,
+    region_told: RegionTold,
     tails: Tails,
     /// Whether our own log may be signed.
     settled: watch::Sender<bool>,
@@ -165,7 +167,7 @@ pub(crate) struct Files {
 pub(crate) struct Told {
     pub(crate) commits: broadcast::Sender<Arc<Commit>>,
     pub(crate) fault: watch::Receiver<Option<StoreError>>,
-    pub(crate) region: watch::Receiver<Arc<RegionView>>,
+    pub(crate) region: RegionNews,
     pub(crate) statement_due: watch::Receiver<Option<UnixMillis>>,
     pub(crate) settled: watch::Receiver<bool>,
 }
@@ -179,7 +181,7 @@ pub(crate) fn start(files: Files, config: Arc<StoreConfig>, jobs: mpsc::Receiver
     // A witness may have cosigned something before it ended, and not stated it.
     let is_witness = region.newest().roster.witnesses().contains(&config.own.name.community);
     let (statement, statement_due) = watch::channel(is_witness.then_some(UnixMillis(0)));
-    let (region_told, region_now) = watch::channel(Arc::clone(&region));
+    let (region_told, region_now) = region_news(Arc::clone(&region));
     let writer = Writer {
         file: write,
         read,
@@ -349,7 +351,7 @@ impl Writer {
     fn tell_region(&mut self, region: Arc<RegionView>) {
         if !Arc::ptr_eq(&self.region, &region) {
             self.region = Arc::clone(&region);
-            self.region_told.send_replace(region);
+            self.region_told.tell(region);
         }
     }
 

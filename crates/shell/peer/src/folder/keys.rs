@@ -16,7 +16,7 @@ use record::identity::{
 use runtime::files;
 use zeroize::Zeroizing;
 
-use super::{FolderError, Keys, Seed, fresh_seed};
+use super::{FolderError, Keys, Seed};
 use crate::machine::{Fresh, Randomness};
 
 /// What the keys of an epoch are made of. Printing shows nothing of them.
@@ -85,8 +85,22 @@ impl KeySeeds {
     ///
     /// [`FolderError::Randomness`].
     pub fn renew(&self, which: Renewed) -> Result<Self, FolderError> {
+        self.renew_of(which, &Fresh)
+    }
+
+    /// As [`KeySeeds::renew`], with new keys of this randomness.
+    ///
+    /// # Errors
+    ///
+    /// [`FolderError::Randomness`].
+    pub fn renew_of(
+        &self,
+        which: Renewed,
+        randomness: &dyn Randomness,
+    ) -> Result<Self, FolderError> {
         let Renewed { log, transport, mirror, witness } = which;
-        let next = |is_new: bool, seed: &Seed| if is_new { fresh_seed() } else { Ok(seed.clone()) };
+        let next =
+            |is_new: bool, seed: &Seed| if is_new { randomness.seed() } else { Ok(seed.clone()) };
         Ok(Self {
             log: next(log, &self.log)?,
             transport: next(transport, &self.transport)?,

@@ -10,7 +10,7 @@ use runtime::clock::ManualClock;
 use super::*;
 use crate::{
     ActionFile,
-    folder::{Renewed, Seed, officer_of, read_officer_key},
+    folder::{Renewed, Seed, fresh_seed, officer_of, read_officer_key},
 };
 
 /// A community of one officer in a folder, and that officer's two keys.

@@ -38,7 +38,12 @@ async fn file(peer: &Peer, coordinators: &[CommunityId], addresses: &[SeatAddres
 
 async fn until_epoch(peer: &Peer, number: EpochNumber) {
     let mut region = peer.store().region();
-    in_time(region.wait_for(|it| number <= it.newest().number)).await.unwrap();
+    in_time(async {
+        while region.borrow().newest().number < number {
+            region.changed().await.unwrap();
+        }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -34,8 +34,14 @@ struct Restored {
 
 /// The backup has `n_kept` records of the live node's log, and `n_more` came afterwards.
 async fn restored(n_kept: usize, n_more: usize) -> Restored {
-    let (live, peer) = (place(1).await, place(2).await);
+    let live = place(1).await;
     append_pools(&live.store, n_kept, 100).await;
+    gone_on(live, n_more).await
+}
+
+/// As [`restored`], of this node.
+async fn gone_on(live: Place, n_more: usize) -> Restored {
+    let peer = place(2).await;
     live.store.close().await.unwrap();
     let backup = tempfile::tempdir().unwrap();
     let file = live.folder.path().join("log.sqlite");
@@ -93,6 +99,34 @@ async fn what_peers_hold_comes_first_and_what_was_written_meanwhile_behind_it() 
         let pledged =
             views(&store).await.into_values().filter(|it| format!("{it:?}").contains("60"));
         assert!(0 < pledged.count(), "the pledge refers to the pool as it is called now");
+    }
+}
+
+#[tokio::test]
+async fn what_was_erased_before_the_log_is_settled_is_erased_by_the_record_as_it_is_called_then() {
+    let live = place(1).await;
+    let kept = append(&live.store, crate::erasing::words()).await;
+    let Restored { peer, live, store, backup: _backup } = gone_on(live, 2).await;
+    let unsigned = append(&store, crate::erasing::words()).await;
+    for target in [kept, unsigned] {
+        append(&store, crate::erasing::erase(target)).await;
+    }
+    let theirs = incoming(&peer.store, live.log, 1, 3).await;
+    accept(&store, theirs).await.unwrap();
+    assert_eq!(store.erasures(live.log).await.unwrap(), []);
+    assert!(store.records(live.log, 1, 3).await.unwrap().iter().all(|it| it.erased_by.is_none()));
+
+    store.settle().await.unwrap();
+    let erasures = store.erasures(live.log).await.unwrap();
+    assert_eq!(erasures.iter().map(|it| it.erase.record).collect::<Vec<_>>(), [kept.id]);
+    let (own, other) = (store.records(live.log, 0, 4).await.unwrap(), place(3).await);
+    assert_eq!(own[0].erased_by, Some(own[3].id()));
+    // Who holds nothing yet believes what is named for the missing payload.
+    carry(&store, &other.store, live.log).await;
+    carry(&store, &peer.store, live.log).await;
+    for holder in [&other, &peer] {
+        let held = holder.store.records(live.log, 0, 4).await.unwrap();
+        assert_eq!((held.len(), held[0].content.is_some()), (4, false));
     }
 }
 
