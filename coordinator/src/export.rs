@@ -10,9 +10,8 @@ use formats::ocds::export::{
 };
 use peer::PeerError;
 use record::{
-    CommunityId, Money, Payload, RecordId, UnixMillis,
-    money::Currency,
-    payload::{OpportunityAction, opportunity::Release},
+    CommunityId, Money, Payload, RecordId, UnixMillis, money::Currency,
+    payload::opportunity::Release,
 };
 use serde::Deserialize;
 use store::{CaseRow, StoreError, WordsRow};
@@ -133,7 +132,10 @@ impl Exporter {
         if row.kind == "pool" {
             return Ok(self.pool(row, record).await?.map(ExportRelease::Pool));
         }
-        let Some(release) = release_of(record.record.payload()) else { return Ok(None) };
+        let payload = record.record.payload();
+        let Some(release) = payload.as_ref().and_then(Payload::release).cloned() else {
+            return Ok(None);
+        };
         Ok(if release.source.is_some() {
             self.republication(record, release).await?.map(ExportRelease::Imported)
         } else {
@@ -263,31 +265,6 @@ fn parse_view<'r, T: Deserialize<'r>>(row: &'r CaseRow) -> Result<T, StoreError>
     serde_json::from_str(&row.view)
         .ok()
         .ok_or(StoreError::Damaged { what: "a case of the register" })
-}
-
-fn release_of(payload: Option<Payload>) -> Option<Release> {
-    match payload? {
-        Payload::Opportunity(OpportunityAction::Publish(publication)) => Some(publication.release),
-        Payload::Opportunity(OpportunityAction::Update(release)) => Some(release),
-        Payload::Text(_)
-        | Payload::Notice(_)
-        | Payload::Covenant(_)
-        | Payload::Pool(_)
-        | Payload::Pledge(_)
-        | Payload::Roll(_)
-        | Payload::Poll(_)
-        | Payload::Tally(_)
-        | Payload::Result(_)
-        | Payload::Receipt(_)
-        | Payload::Cosignatures(_)
-        | Payload::Evidence(_)
-        | Payload::RegionEpoch(_)
-        | Payload::Affiliation(_)
-        | Payload::Erase(_)
-        | Payload::Erased(_)
-        | Payload::Index(_)
-        | Payload::Status(_) => None,
-    }
 }
 
 fn money(view: MoneyView) -> Result<Money, StoreError> {

@@ -22,6 +22,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
 use crate::{
     item::{Here, Item, read_items},
     metrics,
+    neighbours::Readings,
     words::{WordFinder, Words},
 };
 
@@ -71,6 +72,7 @@ struct Shared {
     places: Arc<Semaphore>,
     max_subscribers: usize,
     reading: Semaphore,
+    readings: Readings,
     stop: StopSignal,
 }
 
@@ -89,6 +91,7 @@ impl Feed {
             places: Arc::new(Semaphore::new(max_subscribers)),
             max_subscribers,
             reading: Semaphore::new(MAX_READING),
+            readings: Readings::default(),
             stop,
         };
         Self { shared: Arc::new(shared) }
@@ -276,6 +279,12 @@ impl Feed {
 
     pub(crate) fn coordinator(&self) -> CommunityId {
         self.peer().community()
+    }
+
+    /// How neighbouring regions are read, whose items stand in this feed.
+    #[must_use]
+    pub fn readings(&self) -> &Readings {
+        &self.shared.readings
     }
 
     /// Whose feed this is.

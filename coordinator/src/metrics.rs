@@ -25,6 +25,10 @@ pub(crate) fn describe() {
         "folkmoot_neighbour_refused_total",
         "Items of neighbouring regions that were refused, by reason."
     );
+    describe_counter!(
+        "folkmoot_neighbour_put_off_total",
+        "Items of neighbouring regions that could not be proved and were put off."
+    );
     describe_counter!("folkmoot_export_left_out_total", "Releases that could not be exported.");
 }
 
@@ -72,6 +76,10 @@ pub(crate) fn neighbour_items(n_folded: usize, n_items: usize) {
         let n = u64::try_from(n).unwrap_or(u64::MAX);
         counter!("folkmoot_neighbour_items_total", "checked" => checked).increment(n);
     }
+}
+
+pub(crate) fn neighbour_put_off() {
+    counter!("folkmoot_neighbour_put_off_total").increment(1);
 }
 
 pub(crate) fn neighbour_refused(reason: &'static str) {

@@ -11,10 +11,12 @@
 //! left out, and when records were received. Only a region's own items are asked for and taken, so that nothing goes round
 //! in a circle. Not here: what is served of it (`feed`, `pages`).
 
+mod bounds;
 mod claim;
 mod fold;
 mod prove;
 mod read;
+mod readings;
 mod take;
 
 use std::collections::BTreeSet;
@@ -24,6 +26,9 @@ use record::{RegionId, limits::MAX_NEIGHBOURS};
 use runtime::stop::StopSignal;
 use store::StoreError;
 use tokio::task::JoinSet;
+
+pub use bounds::Bounds;
+pub use readings::Readings;
 
 /// A neighbouring region as the operator configured it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +73,8 @@ impl Neighbour {
     }
 }
 
-/// Reads these neighbours' feeds, each by a task of its own, and forgets what was kept of any other. Runs until the stop.
+/// Reads these neighbours' feeds within their bounds, each by a task of its own, and forgets what was kept of any other. How
+/// it goes is told to `readings`. Runs until the stop.
 ///
 /// # Errors
 ///
@@ -76,14 +82,17 @@ impl Neighbour {
 pub async fn keep_reading(
     peer: Peer,
     neighbours: Vec<Neighbour>,
+    (readings, bounds): (Readings, Bounds),
     stop: StopSignal,
 ) -> Result<(), StoreError> {
     let own = peer.charter().region;
     let others: Vec<Neighbour> = neighbours.into_iter().filter(|it| it.region != own).collect();
+    readings.begin(&others);
     peer.store().keep_neighbours(others.iter().map(|it| it.region).collect()).await?;
     let mut tasks = JoinSet::new();
     for neighbour in others {
-        tasks.spawn(read::keep_reading(peer.clone(), neighbour));
+        let reading = read::keep_reading(peer.clone(), neighbour, readings.clone(), bounds.clone());
+        tasks.spawn(reading);
     }
     // They end with the set, which is dropped here.
     stop.stopped().await;

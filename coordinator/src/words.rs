@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use formats::ocds::import::wording_of;
+use formats::ocds::import::wordings_of;
 use record::{
     Payload, RecordId,
     payload::words::{Language, Wording},
@@ -38,27 +38,7 @@ impl Words {
 
     /// What the payload of a record says, if it is a record of words.
     pub(crate) fn of_payload(payload: Payload) -> Self {
-        match payload {
-            Payload::Text(text) => Self(text.wordings),
-            Payload::Notice(notice) => Self(wording_of(&notice.release_json).into_iter().collect()),
-            Payload::Covenant(_)
-            | Payload::Opportunity(_)
-            | Payload::Pool(_)
-            | Payload::Pledge(_)
-            | Payload::Roll(_)
-            | Payload::Poll(_)
-            | Payload::Tally(_)
-            | Payload::Result(_)
-            | Payload::Receipt(_)
-            | Payload::Cosignatures(_)
-            | Payload::Evidence(_)
-            | Payload::RegionEpoch(_)
-            | Payload::Affiliation(_)
-            | Payload::Erase(_)
-            | Payload::Erased(_)
-            | Payload::Index(_)
-            | Payload::Status(_) => Self::default(),
-        }
+        Self(wordings_of(payload).unwrap_or_default())
     }
 }
 

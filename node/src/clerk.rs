@@ -12,10 +12,13 @@ mod import;
 mod log;
 mod member;
 pub mod notice_file;
+mod opportunity;
 mod poll;
 pub(crate) mod pool;
 pub mod refusal;
 mod region;
+#[cfg(test)]
+mod samples;
 mod service;
 pub mod socket;
 mod status;

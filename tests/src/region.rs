@@ -1,13 +1,24 @@
 //! A region of real processes: one node, one coordinator, on ports that outlive a restart.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use proto::{
-    clerk::clerk_service_client::ClerkServiceClient,
+    clerk::{OpenPoolRequest, clerk_service_client::ClerkServiceClient},
+    kinds::{
+        pool::{LockRule, Opening},
+        text::{Text, Wording},
+    },
     v1::{Community, GetRegionRequest, region_service_client::RegionServiceClient},
 };
 use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 use tonic::transport::{Channel, Endpoint};
 
 use crate::{
@@ -45,6 +56,15 @@ impl Region {
     ///
     /// If a command fails.
     pub async fn found(folder: &Path) -> Result<Self> {
+        Self::found_with(folder, "").await
+    }
+
+    /// The same in a region whose charter has these lines more.
+    ///
+    /// # Errors
+    ///
+    /// If a command fails.
+    pub async fn found_with(folder: &Path, lines: &str) -> Result<Self> {
         let mut ids = Vec::new();
         for (kind, name) in [("server-node", "node"), ("server-coordinator", "coordinator")] {
             let dir = folder.join(name);
@@ -56,7 +76,7 @@ impl Region {
         let [node_id, coordinator_id] = <[String; 2]>::try_from(ids).ok().context("two ids")?;
         let ports = [free_port()?, free_port()?];
         let charter = format!(
-            "network = \"{NETWORK}\"\nname = \"Test\"\n\n[[coordinators]]\nid = \"{coordinator_id}\"\n\
+            "network = \"{NETWORK}\"\nname = \"Test\"\n{lines}\n[[coordinators]]\nid = \"{coordinator_id}\"\n\
              address = \"127.0.0.1:{}\"\n\n[[founders]]\nid = \"{node_id}\"\n",
             ports[1]
         );
@@ -79,13 +99,29 @@ impl Region {
     ///
     /// If it does not become ready.
     pub async fn start(&self, seat: Seat) -> Result<Server> {
+        self.start_with(seat, &[]).await
+    }
+
+    /// The same with further arguments.
+    ///
+    /// # Errors
+    ///
+    /// If it does not become ready.
+    pub async fn start_with(&self, seat: Seat, args: &[OsString]) -> Result<Server> {
         let (kind, port) = match seat {
             Seat::Node => ("server-node", self.ports[0]),
             Seat::Coordinator => ("server-coordinator", self.ports[1]),
         };
         let charter = self.folder.join("charter.toml");
         let listen = format!("127.0.0.1:{port}");
-        Server::start(kind, &self.dir(seat), &args!["--listen", listen, "--charter", charter]).await
+        let own = args!["--listen", listen, "--charter", charter];
+        Server::start(kind, &self.dir(seat), &[&own[..], args].concat()).await
+    }
+
+    /// Where the coordinator is reached over TLS.
+    #[must_use]
+    pub fn coordinator_address(&self) -> String {
+        format!("127.0.0.1:{}", self.ports[1])
     }
 
     /// The clerk of the node.
@@ -118,4 +154,40 @@ pub async fn held(plain: &str, community: &str) -> Result<Community> {
     let region = RegionServiceClient::new(channel).get_region(GetRegionRequest {}).await?;
     let communities = region.into_inner().communities;
     communities.into_iter().find(|it| it.id == community).context("the community is in the region")
+}
+
+/// What opens a pool of lamps that are bought together from so many on.
+#[must_use]
+pub fn lamps(threshold: u64) -> OpenPoolRequest {
+    let opening = Opening {
+        unit: "each".to_owned(),
+        threshold,
+        closes_at: 4_000_000_000_000,
+        grace_millis: 86_400_000,
+        lock_rule: LockRule::AtClose.into(),
+        ..Opening::default()
+    };
+    let wording = Wording {
+        language: "en".to_owned(),
+        title: "Lamps".to_owned(),
+        text: String::new(),
+        labels: Vec::new(),
+    };
+    OpenPoolRequest { opening: Some(opening), text: Some(Text { wordings: vec![wording] }) }
+}
+
+/// A page of a server, as JSON.
+///
+/// # Errors
+///
+/// If the server does not answer with 200 and JSON.
+pub async fn page(plain: &str, path: &str) -> Result<Value> {
+    let mut connection = TcpStream::connect(plain).await?;
+    let asked = format!("GET {path} HTTP/1.0\r\nHost: {plain}\r\n\r\n");
+    connection.write_all(asked.as_bytes()).await?;
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await?;
+    let (head, body) = answer.split_once("\r\n\r\n").context("a page has a head")?;
+    ensure!(head.split(' ').nth(1) == Some("200"), "{path}: {head}");
+    Ok(serde_json::from_str(body)?)
 }

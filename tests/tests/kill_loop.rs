@@ -19,14 +19,10 @@ use anyhow::{Result, bail, ensure};
 use folkmoot_tests::{
     args,
     process::{PATIENCE, Server, run_json},
-    region::{Region, Seat, held},
+    region::{Region, Seat, held, lamps},
 };
 use proto::{
-    clerk::{MakePledgeRequest, OpenPoolRequest, Written},
-    kinds::{
-        pool::{LockRule, Opening},
-        text::{Text, Wording},
-    },
+    clerk::{MakePledgeRequest, Written},
     v1::{GetProofRequest, log_service_client::LogServiceClient},
 };
 use record::CommunityId;
@@ -178,7 +174,7 @@ impl Load {
                 tokio::task::yield_now().await;
                 continue;
             };
-            let Ok(opened) = clerk.open_pool(pool()).await else { continue };
+            let Ok(opened) = clerk.open_pool(lamps(1_000)).await else { continue };
             let Some(opened) = opened.into_inner().written else { continue };
             let id = opened.record.clone();
             self.note(&mut acknowledged, opened)?;
@@ -201,22 +197,4 @@ impl Load {
         self.n_acknowledged.send_modify(|n| *n += 1);
         Ok(())
     }
-}
-
-fn pool() -> OpenPoolRequest {
-    let opening = Opening {
-        unit: "each".to_owned(),
-        threshold: 1_000,
-        closes_at: 4_000_000_000_000,
-        grace_millis: 86_400_000,
-        lock_rule: LockRule::AtClose.into(),
-        ..Opening::default()
-    };
-    let wording = Wording {
-        language: "en".to_owned(),
-        title: "Lamps".to_owned(),
-        text: String::new(),
-        labels: Vec::new(),
-    };
-    OpenPoolRequest { opening: Some(opening), text: Some(Text { wordings: vec![wording] }) }
 }

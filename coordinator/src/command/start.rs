@@ -13,7 +13,7 @@ use tonic::{server::NamedService, service::RoutesBuilder};
 use super::{CommandError, ENV_PREFIX, Said};
 use crate::{
     feed::{Feed, MAX_SUBSCRIBERS},
-    neighbours::{self, Neighbour},
+    neighbours::{self, Bounds, Neighbour},
     orders, pages,
 };
 
@@ -182,9 +182,11 @@ async fn serve(folder: DataFolder, config: Config, manner: Manner) -> Result<(),
             done = followed => done,
         }
     });
-    let reading = neighbours::keep_reading(host.peer.clone(), neighbours, host.tasks.stop_signal());
-    host.tasks.spawn("neighbouring regions", reading);
     let feed = Feed::new(host.peer.clone(), MAX_SUBSCRIBERS, host.tasks.stop_signal());
+    let told = (feed.readings().clone(), Bounds::default());
+    let (peer, stop) = (host.peer.clone(), host.tasks.stop_signal());
+    let reading = neighbours::keep_reading(peer, neighbours, told, stop);
+    host.tasks.spawn("neighbouring regions", reading);
     host.tasks.spawn("feed", feed.clone().run());
     let pages = pages::pages(feed.clone(), settings);
     let service = FeedServiceServer::new(feed)

@@ -1,10 +1,12 @@
 //! An item as a neighbour's coordinator tells it: read, and checked as far as it can be by itself.
 
+use formats::cursor::Cursor;
 use proto::v1;
 use record::{
     CommunityId, ItemId, RecordId, RegionId, UnixMillis, limits::MAX_ITEM_CAUSES,
     proved::ProvedError,
 };
+use serde::{Deserialize, Serialize};
 
 use crate::item::KINDS;
 
@@ -38,6 +40,8 @@ pub(super) enum Refusal {
     OtherCase,
     #[error("a case is not shown to be that region's")]
     CaseUnknown,
+    #[error("there is no room for all records that were proved together")]
+    NoRoom,
 }
 
 impl Refusal {
@@ -55,6 +59,22 @@ impl Refusal {
             Self::Stranger(_) => "stranger",
             Self::OtherCase => "other_case",
             Self::CaseUnknown => "case_unknown",
+            Self::NoRoom => "no_room",
+        }
+    }
+
+    /// Whether the same item may be taken later: once a log is given out again, a case is opened or a member admitted.
+    pub(super) const fn may_pass(&self) -> bool {
+        match self {
+            Self::NoProof(_) | Self::Stranger(_) | Self::CaseUnknown | Self::NoRoom => true,
+            Self::Malformed { .. }
+            | Self::OtherRegion(_)
+            | Self::OtherId
+            | Self::Future
+            | Self::TooManyCauses
+            | Self::NotProved(_)
+            | Self::OtherRecord
+            | Self::OtherCase => false,
         }
     }
 }
@@ -82,12 +102,53 @@ pub(super) struct Claim {
 }
 
 impl Claim {
-    /// What an item claims, if it can be true by itself.
+    /// What an item of a feed claims, if it can be true by itself, and says where the feed goes on after it.
     pub(super) fn parse(
         item: &v1::Item,
         region: RegionId,
         now: UnixMillis,
     ) -> Result<Self, Refusal> {
+        if place(&item.cursor).is_none() {
+            return Err(Refusal::Malformed { what: "cursor" });
+        }
+        Self::of(item, region, now)
+    }
+
+    /// What was kept of an item, checked as it was when it came.
+    pub(super) fn parse_kept(
+        kept: &str,
+        region: RegionId,
+        now: UnixMillis,
+    ) -> Result<Self, Refusal> {
+        let kept: Kept =
+            serde_json::from_str(kept).ok().ok_or(Refusal::Malformed { what: "claim" })?;
+        Self::of(&kept.into(), region, now)
+    }
+
+    /// The claim as it is kept.
+    pub(super) fn to_kept(&self) -> String {
+        let Self { id, transition, kind, case, provisional, at, deadline, causes } = self;
+        let cause = |it: &Cause| KeptCause {
+            record: it.record.to_string(),
+            community: it.community.to_string(),
+            era: it.era,
+            index: it.index,
+        };
+        let kept = Kept {
+            id: id.to_string(),
+            transition: transition.clone(),
+            kind: (*kind).to_owned(),
+            case: case.to_string(),
+            provisional: *provisional,
+            at: at.0,
+            deadline: deadline.map(|it| it.0),
+            causes: causes.iter().map(cause).collect(),
+        };
+        // A struct of texts and numbers always has a JSON form.
+        serde_json::to_string(&kept).unwrap_or_default()
+    }
+
+    fn of(item: &v1::Item, region: RegionId, now: UnixMillis) -> Result<Self, Refusal> {
         let malformed = |what| Refusal::Malformed { what };
         if !item.region.is_empty() && item.region != region.to_string() {
             return Err(Refusal::OtherRegion(item.region.chars().take(80).collect()));
@@ -135,6 +196,56 @@ impl Claim {
     }
 }
 
+/// The place in a feed that a text names: a cursor has 70 characters, and nothing else is kept as one.
+pub(super) fn place(cursor: &str) -> Option<String> {
+    cursor.parse::<Cursor>().ok().map(|it| it.to_string())
+}
+
+/// A claim as it is kept.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    id: String,
+    transition: String,
+    kind: String,
+    case: String,
+    provisional: bool,
+    at: u64,
+    deadline: Option<u64>,
+    causes: Vec<KeptCause>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptCause {
+    record: String,
+    community: String,
+    era: u32,
+    index: u64,
+}
+
+impl From<Kept> for v1::Item {
+    fn from(kept: Kept) -> Self {
+        let Kept { id, transition, kind, case, provisional, at, deadline, causes } = kept;
+        let cause = |KeptCause { record, community, era, index }| v1::Cause {
+            record,
+            community,
+            era,
+            index,
+        };
+        let causes = causes.into_iter().map(cause).collect();
+        Self {
+            id,
+            transition,
+            kind,
+            case_id: case,
+            provisional,
+            at,
+            deadline,
+            causes,
+            ..Self::default()
+        }
+    }
+}
+
 fn parse_cause(cause: &v1::Cause) -> Option<Cause> {
     let (record, community) = (cause.record.parse().ok()?, cause.community.parse().ok()?);
     Some(Cause { record, community, era: cause.era, index: cause.index })
@@ -148,6 +259,11 @@ mod tests {
 
     fn region() -> RegionId {
         RegionId::from_bytes([1; 32])
+    }
+
+    fn cursor() -> String {
+        let coordinator = CommunityId::from_bytes([4; 32]);
+        Cursor { coordinator, log_size: 7, instant: NOW }.to_string()
     }
 
     fn with_id(mut item: v1::Item) -> v1::Item {
@@ -175,6 +291,7 @@ mod tests {
             case_id: RecordId::from_bytes([9; 32]).to_string(),
             causes: (0..n).map(cause).collect(),
             region: region().to_string(),
+            cursor: cursor(),
             ..v1::Item::default()
         })
     }
@@ -225,6 +342,30 @@ mod tests {
         assert_eq!(refusal(&named(MAX_STEP_BYTES + 1)), Some("malformed"));
         let strange = with_id(v1::Item { transition: "pool.<b>".into(), ..caused(1) });
         assert_eq!(refusal(&strange), Some("malformed"));
+    }
+
+    #[test]
+    fn an_item_whose_cursor_is_none_is_refused_at_any_length() {
+        let shorter = cursor().chars().take(69).collect::<String>();
+        let longer = format!("{}A", cursor());
+        let other = cursor().replacen("fmc1", "fmc2", 1);
+        for wrong in [String::new(), shorter, longer, other, "x".repeat(100_000)] {
+            assert_eq!(place(&wrong), None);
+            assert_eq!(refusal(&v1::Item { cursor: wrong, ..caused(1) }), Some("malformed"));
+        }
+        assert_eq!(place(&cursor()), Some(cursor()));
+    }
+
+    #[test]
+    fn a_claim_reads_back_as_it_is_kept_and_is_checked_again() {
+        for item in [caused(1), caused(3), due(NOW.0 - 1)] {
+            let claim = Claim::parse(&item, region(), NOW).unwrap();
+            let kept = claim.to_kept();
+            assert_eq!(Claim::parse_kept(&kept, region(), NOW), Ok(claim));
+            let changed = kept.replacen("pool.", "poll.", 1);
+            assert_eq!(Claim::parse_kept(&changed, region(), NOW), Err(Refusal::OtherId));
+        }
+        assert!(Claim::parse_kept("{}", region(), NOW).is_err());
     }
 
     #[test]

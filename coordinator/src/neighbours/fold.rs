@@ -3,6 +3,8 @@
 //! The times of receipt are what the neighbour told. Where they do not give a step, the same is tried without any: a
 //! record without a receipt counts provisionally, as it did when the step was told.
 
+use std::cell::OnceCell;
+
 use civic::{Case, CaseBody, CaseKind, CaseRecord, RegionView, Transition};
 use record::{
     CommunityId, ItemId, RecordId, RegionId, UnixMillis, region::Roster, region::VerifiedRegion,
@@ -21,10 +23,14 @@ pub(super) fn view_of(region: &VerifiedRegion) -> RegionView {
     RegionView::new(region.region, prefix, roster.unwrap_or_else(|_too_many| newest.clone()))
 }
 
-/// What the records give: the case, and the step if it is among its steps.
-pub(super) struct Folded {
+/// What the records give by the times of receipt that were told, and without any where that is asked for.
+pub(super) struct Folded<'a> {
+    /// The case by those times: what the records of it that are held say, in whatever order they came.
     pub(super) case: Case,
-    pub(super) step: Option<Transition>,
+    records: Vec<CaseRecord>,
+    region: &'a RegionView,
+    now: UnixMillis,
+    without_times: OnceCell<Option<Case>>,
 }
 
 /// Folds records; `None` if the opening record is not among them.
@@ -32,26 +38,40 @@ pub(super) struct Folded {
 /// # Errors
 ///
 /// [`StoreError::Damaged`] if a record is not what was verified.
-pub(super) fn fold(
+pub(super) fn fold<'a>(
     records: &[NeighbourRecord],
-    region: &RegionView,
+    region: &'a RegionView,
     now: UnixMillis,
-    item: ItemId,
-) -> Result<Option<Folded>, StoreError> {
-    let told: Vec<CaseRecord> = records.iter().map(case_record).collect::<Result<_, _>>()?;
-    let untold: Vec<CaseRecord> =
-        told.iter().map(|it| CaseRecord { received_at: None, ..it.clone() }).collect();
-    let folded = |records: &[CaseRecord]| {
-        let case = civic::fold(records, region, now)?;
-        let step = case.transitions.iter().find(|it| it.item == item).cloned();
-        Some(Folded { case, step })
-    };
-    let Some(by_receipts) = folded(&told) else { return Ok(None) };
-    if by_receipts.step.is_some() {
-        return Ok(Some(by_receipts));
+) -> Result<Option<Folded<'a>>, StoreError> {
+    let records: Vec<CaseRecord> = records.iter().map(case_record).collect::<Result<_, _>>()?;
+    let case = civic::fold(&records, region, now);
+    let without_times = OnceCell::new();
+    Ok(case.map(|case| Folded { case, records, region, now, without_times }))
+}
+
+impl Folded<'_> {
+    /// The case in which an item is a step, and the step; the case by the times that were told where it is none.
+    pub(super) fn step(&self, item: ItemId) -> (&Case, Option<&Transition>) {
+        if let Some(step) = step_of(&self.case, item) {
+            return (&self.case, Some(step));
+        }
+        let found = self.without_times().and_then(|case| Some((case, step_of(case, item)?)));
+        found.map_or((&self.case, None), |(case, step)| (case, Some(step)))
     }
-    let provisionally = folded(&untold).filter(|it| it.step.is_some());
-    Ok(Some(provisionally.unwrap_or(by_receipts)))
+
+    /// The same records without any time of receipt, folded once.
+    fn without_times(&self) -> Option<&Case> {
+        let folded = self.without_times.get_or_init(|| {
+            let untold =
+                self.records.iter().map(|it| CaseRecord { received_at: None, ..it.clone() });
+            civic::fold(&untold.collect::<Vec<_>>(), self.region, self.now)
+        });
+        folded.as_ref()
+    }
+}
+
+fn step_of(case: &Case, item: ItemId) -> Option<&Transition> {
+    case.transitions.iter().find(|it| it.item == item)
 }
 
 fn case_record(record: &NeighbourRecord) -> Result<CaseRecord, StoreError> {

@@ -10,12 +10,8 @@ use proto::v1::{
     RawRecord,
 };
 use record::{
-    CommunityId, Network, Payload, RecordId, RegionId,
-    commitment::Salt,
-    limits::MAX_PROOFS,
-    payload::{CovenantAction, OpportunityAction, PollAction, PoolAction},
-    proved,
-    verified::Content,
+    CommunityId, Network, Payload, RecordId, RegionId, commitment::Salt, limits::MAX_PROOFS,
+    proved, verified::Content,
 };
 use store::NeighbourRecord;
 use tonic::Status;
@@ -25,9 +21,7 @@ use super::{
     read::Line,
 };
 
-/// How often a record that no checkpoint covers yet is asked for again.
-const MAX_TRIES: u32 = 20;
-/// How long that is waited for each time.
+/// How long a checkpoint over a record is waited for each time.
 const PAUSE: Duration = Duration::from_millis(500);
 /// The most bytes of payloads that are held at once until they are judged: 2,000 records of 16 KiB. Items whose records
 /// come after that are refused.
@@ -47,24 +41,24 @@ pub(super) struct Realm {
 /// Each record, or why it is not believed.
 pub(super) type Proved = BTreeMap<RecordId, Result<NeighbourRecord, Refusal>>;
 
-/// Fetches and checks records of these cases. Those that no checkpoint covers yet are asked for again for a while.
+/// Fetches and checks records of these cases. Those that no checkpoint covers yet are asked for so often in all.
 ///
 /// # Errors
 ///
 /// The status with which the other side ended the call.
 pub(super) async fn fetch(
     line: &Line,
-    realm: &Realm,
     mut wanted: BTreeMap<Cause, RecordId>,
+    n_tries: u32,
 ) -> Result<Proved, Status> {
     let (mut proved, mut room) = (Proved::new(), MAX_PROVED_BYTES);
-    for tries_left in (0..MAX_TRIES).rev() {
+    for tries_left in (0..n_tries).rev() {
         let asked: Vec<(Cause, RecordId)> = std::mem::take(&mut wanted).into_iter().collect();
         for some in asked.chunks(MAX_PROOFS) {
             for ((cause, case), answer) in some.iter().zip(answers(line, some).await?) {
                 let outcome = match answer.proof {
                     Some(proof) => {
-                        check(realm, cause, *case, proof).and_then(|it| within(&mut room, it))
+                        check(&line.realm, cause, *case, proof).and_then(|it| within(&mut room, it))
                     }
                     None if answer.reason == NOT_FOUND && 0 < tries_left => {
                         wanted.insert(*cause, *case);
@@ -86,7 +80,7 @@ pub(super) async fn fetch(
 /// A record that there is room for; what it takes of the room is gone.
 fn within(room: &mut usize, record: NeighbourRecord) -> Result<NeighbourRecord, Refusal> {
     let left = room.checked_sub(record.payload.len());
-    *room = left.ok_or(Refusal::Malformed { what: "the size of all records together" })?;
+    *room = left.ok_or(Refusal::NoRoom)?;
     Ok(record)
 }
 
@@ -136,7 +130,7 @@ fn check(
         header.kind.known().and_then(|it| proto::payload::decode(it, &content.payload).ok());
     let payload = payload.filter(Payload::is_of_a_case).ok_or(Refusal::OtherCase)?;
     let is_of_case = if payload.opens_case() {
-        record.id() == case && region_of(&payload) == Some(realm.region)
+        record.id() == case && payload.region() == Some(realm.region)
     } else {
         header.references.first() == Some(&case)
     };
@@ -155,34 +149,6 @@ fn check(
 fn content_of(content: WireContent) -> Option<Content> {
     let salt = content.salt.try_into().ok()?;
     Some(Content { salt: Salt(salt), payload: content.payload })
-}
-
-/// The region that an opening record names.
-fn region_of(payload: &Payload) -> Option<RegionId> {
-    match payload {
-        Payload::Covenant(CovenantAction::Propose(it)) => Some(it.region),
-        Payload::Opportunity(OpportunityAction::Publish(it)) => Some(it.region),
-        Payload::Pool(PoolAction::Open(it)) => Some(it.region),
-        Payload::Poll(PollAction::Open(it)) => Some(it.region),
-        Payload::Covenant(CovenantAction::Sign(_) | CovenantAction::Decline { .. })
-        | Payload::Opportunity(OpportunityAction::Update(_))
-        | Payload::Pool(PoolAction::Close { .. })
-        | Payload::Text(_)
-        | Payload::Notice(_)
-        | Payload::Pledge(_)
-        | Payload::Roll(_)
-        | Payload::Tally(_)
-        | Payload::Result(_)
-        | Payload::Receipt(_)
-        | Payload::Cosignatures(_)
-        | Payload::Evidence(_)
-        | Payload::RegionEpoch(_)
-        | Payload::Affiliation(_)
-        | Payload::Erase(_)
-        | Payload::Erased(_)
-        | Payload::Index(_)
-        | Payload::Status(_) => None,
-    }
 }
 
 #[cfg(test)]

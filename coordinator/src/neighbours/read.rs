@@ -1,10 +1,8 @@
 //! Follows one neighbour's feed from where it was left, at one of its seated coordinators after another.
 
-use std::{
-    collections::BTreeSet,
-    convert::Infallible,
-    time::{Duration, Instant},
-};
+mod keep;
+
+use std::{collections::BTreeSet, convert::Infallible, time::Duration};
 
 use peer::{
     Peer,
@@ -19,20 +17,13 @@ use proto::v1::{
 use record::{
     CommunityId, RegionId, UnixMillis,
     limits::{MAX_GRPC_MESSAGE_BYTES, MAX_ITEM_CAUSES, MAX_NEIGHBOUR_ITEM_BYTES},
-    region::VerifiedRegion,
+    region::{EpochNumber, VerifiedRegion},
 };
-use store::{NeighbourRow, StoreError, Taken};
-use tokio::time::timeout;
+use store::{NeighbourRow, StoreError};
+use tokio::time::{Instant, timeout};
 use tonic::{Status, Streaming, transport::Channel};
 
-use super::{
-    Neighbour,
-    claim::{Claim, Refusal},
-    fold::view_of,
-    prove::{self, Realm},
-    take::{self, Teller},
-};
-use crate::metrics;
+use super::{Bounds, Neighbour, Readings, claim, fold::view_of, prove::Realm, readings::State};
 
 /// The first wait after a failure; each further one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
@@ -55,12 +46,16 @@ const MAX_FEED_MESSAGE_BYTES: usize = MAX_NEIGHBOUR_ITEM_BYTES + 4 * 1024;
 const ANSWER_TIME_OUT: Duration = Duration::from_secs(30);
 /// How often it is asked around whether the members have seated others.
 const ASK_AROUND_EVERY: Duration = Duration::from_secs(10 * 60);
+/// And where a record came of somebody who is no member as far as is known.
+const ASK_FOR_STRANGER: Duration = Duration::from_secs(60);
 
 /// A connection to a coordinator of the neighbour.
 pub(super) struct Line {
     pub(super) logs: LogServiceClient<Channel>,
+    pub(super) realm: Realm,
     seat: Seated,
-    realm: Realm,
+    /// The newest epoch that this coordinator showed.
+    epoch: EpochNumber,
     view: civic::RegionView,
 }
 
@@ -84,6 +79,10 @@ enum Ended {
     TwoEpochs(#[from] TwoEpochs),
     #[error("{0}")]
     Lost(String),
+    #[error("its members have filed another epoch")]
+    OtherEpoch,
+    #[error("as many items of it as may be are kept")]
+    Full,
 }
 
 impl From<Status> for Ended {
@@ -98,30 +97,40 @@ pub(super) fn members_of(region: &VerifiedRegion) -> BTreeSet<CommunityId> {
     rosters.flat_map(|it| it.members()).copied().collect()
 }
 
-/// Reads a neighbour's feed for ever: what fails is said once and tried again, at the next coordinator.
-pub(super) async fn keep_reading(peer: Peer, neighbour: Neighbour) {
-    let mut reader = Reader {
-        peer,
-        neighbour,
-        known: None,
-        next: Next::AsBefore,
-        has_taken: false,
-        refused: BTreeSet::new(),
-        is_full: false,
-    };
+/// Reads a neighbour's feed for ever, or until as many items of it as may be are kept: what fails is said once and tried
+/// again, at the next coordinator.
+pub(super) async fn keep_reading(
+    peer: Peer,
+    neighbour: Neighbour,
+    readings: Readings,
+    bounds: Bounds,
+) {
+    let mut reader = Reader::new(peer, neighbour, readings, bounds);
     let (mut wait, mut told) = (FIRST_WAIT, String::new());
     loop {
         let Err(ended) = reader.read().await;
-        if matches!(ended, Ended::Store(StoreError::Closing)) {
-            return;
-        }
+        reader.next = Next::Another;
+        let state = match &ended {
+            Ended::Store(StoreError::Closing) => return,
+            Ended::OtherEpoch => {
+                // The same again, if it is still seated: under what it shows now.
+                reader.next = Next::AsBefore;
+                continue;
+            }
+            Ended::Full => State::Full,
+            Ended::TwoEpochs(_) => State::Contradicted,
+            Ended::Store(_) | Ended::Lost(_) => State::Failed,
+        };
+        reader.note_state(state);
         let why = ended.to_string();
         if why != told {
             let (region, name) = (reader.neighbour.region, reader.neighbour.name.as_str());
-            tracing::warn!(%region, name, %why, "a neighbouring region is not read now; trying again");
+            tracing::warn!(%region, name, %why, "a neighbouring region is not read now");
             told = why;
         }
-        reader.next = Next::Another;
+        if state == State::Full {
+            return;
+        }
         if std::mem::take(&mut reader.has_taken) {
             wait = FIRST_WAIT;
         }
@@ -148,10 +157,37 @@ struct Reader {
     has_taken: bool,
     /// Reasons of refusals that were said.
     refused: BTreeSet<&'static str>,
-    is_full: bool,
+    /// Whether a record of somebody came who is no member as far as is known.
+    met_stranger: bool,
+    /// When what is put off is looked at again; `None` while there is nothing.
+    again_at: Option<Instant>,
+    /// No round of asking again before this.
+    rests_until: Instant,
+    readings: Readings,
+    bounds: Bounds,
 }
 
 impl Reader {
+    fn new(peer: Peer, neighbour: Neighbour, readings: Readings, bounds: Bounds) -> Self {
+        Self {
+            peer,
+            neighbour,
+            known: None,
+            next: Next::AsBefore,
+            has_taken: false,
+            refused: BTreeSet::new(),
+            met_stranger: false,
+            again_at: None,
+            rests_until: Instant::now(),
+            readings,
+            bounds,
+        }
+    }
+
+    fn note_state(&self, state: State) {
+        self.readings.note_state(self.region(), state);
+    }
+
     fn region(&self) -> RegionId {
         self.neighbour.region
     }
@@ -163,6 +199,7 @@ impl Reader {
     async fn read(&mut self) -> Result<Infallible, Ended> {
         let before = self.peer.store().neighbour(self.region()).await?;
         let known = self.learn(before.as_ref()).await?;
+        self.readings.note_seats(self.region(), &known);
         let seat = self.choose(&known, before.as_ref())?;
         let shown = known_region::shown_by(&seat.address, Some(self.region())).await;
         let shown = shown.map_err(|error| Ended::Lost(error.to_string()))?;
@@ -174,20 +211,22 @@ impl Reader {
             }
         };
         self.known = Some(known.clone());
+        self.readings.note_seats(self.region(), &known);
         if known.seated().iter().all(|it| *it != seat) {
             return Err(Ended::Lost(format!("{} is no longer seated", seat.id)));
         }
         let channel = visit(&seat.address, seat.id).await;
         let channel = channel.map_err(|error| Ended::Lost(error.to_string()))?;
         let cursor = before.filter(|it| it.coordinator == seat.id).map(|it| it.cursor);
-        let mut line = self.line(channel.clone(), seat, &shown);
+        let line = self.line(channel.clone(), seat, &shown);
         let messages = subscribe(channel, cursor.clone().unwrap_or_default()).await?;
         let place = NeighbourRow {
             known: serde_json::to_string(&known).unwrap_or_default(),
             coordinator: line.seat.id,
             cursor: cursor.unwrap_or_default(),
         };
-        self.follow(&mut line, messages, place).await
+        self.note_state(State::Read(line.seat.id));
+        self.follow(&line, messages, place).await
     }
 
     fn line(&self, channel: Channel, seat: Seated, shown: &VerifiedRegion) -> Line {
@@ -197,7 +236,7 @@ impl Reader {
             members: members_of(shown),
         };
         let logs = LogServiceClient::new(channel).max_decoding_message_size(MAX_GRPC_MESSAGE_BYTES);
-        Line { logs, seat, realm, view: view_of(shown) }
+        Line { logs, realm, seat, epoch: shown.newest().number, view: view_of(shown) }
     }
 
     /// What is known of the region: from before, asked around after a failure; the first time, from whoever is configured.
@@ -206,7 +245,7 @@ impl Reader {
         if let Some(known) = self.known.clone().or_else(kept) {
             return match self.next {
                 Next::AsBefore => Ok(known),
-                Next::Another => Ok(known_region::ask_around(&known).await?),
+                Next::Another => self.ask_everybody(&known).await,
             };
         }
         let mut why = String::new();
@@ -217,6 +256,18 @@ impl Reader {
             }
         }
         Err(Ended::Lost(why))
+    }
+
+    /// The newest that anybody who is known shows, or whoever the operator named.
+    async fn ask_everybody(&self, known: &KnownRegion) -> Result<KnownRegion, Ended> {
+        let mut newest = known_region::ask_around(known).await?;
+        for address in &self.neighbour.addresses {
+            if !known.knows(address) {
+                let learnt = known_region::learn(address, Some(&newest)).await?;
+                newest = learnt.unwrap_or(newest);
+            }
+        }
+        Ok(newest)
     }
 
     fn choose(
@@ -238,119 +289,73 @@ impl Reader {
 
     async fn follow(
         &mut self,
-        line: &mut Line,
+        line: &Line,
         mut messages: Streaming<SubscribeResponse>,
         mut place: NeighbourRow,
     ) -> Result<Infallible, Ended> {
         let mut waiting: Vec<Item> = Vec::new();
-        let mut asked = Instant::now();
+        let (mut asked, mut heard) = (Instant::now(), Instant::now());
+        self.plan_again().await?;
         loop {
-            let wait = if waiting.is_empty() { SILENCE } else { PAUSE };
+            if waiting.is_empty() && self.again_at.is_some_and(|it| it <= Instant::now()) {
+                self.ask_again(line, &place).await?;
+            }
+            let wait = if waiting.is_empty() { self.until_again(heard + SILENCE) } else { PAUSE };
             match timeout(wait, messages.message()).await {
-                Ok(Ok(Some(SubscribeResponse { event }))) => match event {
-                    Some(Event::Item(item)) => waiting.push(item),
-                    Some(Event::Heartbeat(Heartbeat { cursor, .. })) => {
-                        self.take(line, std::mem::take(&mut waiting), &mut place, cursor).await?;
-                        if ASK_AROUND_EVERY < asked.elapsed() {
-                            asked = Instant::now();
-                            self.still_seated(line).await?;
+                Ok(Ok(Some(SubscribeResponse { event }))) => {
+                    heard = Instant::now();
+                    match event {
+                        Some(Event::Item(item)) => waiting.push(item),
+                        Some(Event::Heartbeat(Heartbeat { cursor, .. })) => {
+                            self.take(line, &mut waiting, &mut place, &cursor).await?;
+                            if self.is_time_to_look_around(asked) {
+                                asked = Instant::now();
+                                self.still_seated(line).await?;
+                            }
                         }
+                        Some(Event::Reset(Reset { cursor, .. })) => {
+                            let begins = || Ended::Lost("it goes on from no place".to_owned());
+                            place.cursor = claim::place(&cursor).ok_or_else(begins)?;
+                        }
+                        // Of a later version of the protocol.
+                        None => {}
                     }
-                    Some(Event::Reset(Reset { cursor, .. })) => place.cursor = cursor,
-                    // Of a later version of the protocol.
-                    None => {}
-                },
+                }
                 Ok(Ok(None)) => return Err(Ended::Lost("it ended the feed".to_owned())),
                 Ok(Err(status)) => return Err(status.into()),
-                Err(_) if waiting.is_empty() => {
+                Err(_) if waiting.is_empty() && SILENCE <= heard.elapsed() => {
                     return Err(Ended::Lost("it fell silent".to_owned()));
                 }
-                Err(_) => {
-                    let cursor = last_cursor(&waiting);
-                    self.take(line, std::mem::take(&mut waiting), &mut place, cursor).await?;
-                }
+                // It is time to ask again.
+                Err(_) if waiting.is_empty() => {}
+                Err(_) => self.take(line, &mut waiting, &mut place, "").await?,
             }
             if is_enough(&waiting) {
-                let cursor = last_cursor(&waiting);
-                self.take(line, std::mem::take(&mut waiting), &mut place, cursor).await?;
+                self.take(line, &mut waiting, &mut place, "").await?;
             }
         }
     }
 
-    /// Ends the reading if the members have seated others.
+    /// How long nothing is to be done before the end of patience: until it is time to ask again.
+    fn until_again(&self, end: Instant) -> Duration {
+        let until = self.again_at.map_or(end, |it| it.min(end));
+        until.saturating_duration_since(Instant::now())
+    }
+
+    /// Sooner where somebody writes whom an epoch that is not known here may have admitted.
+    fn is_time_to_look_around(&self, asked: Instant) -> bool {
+        let every = if self.met_stranger { ASK_FOR_STRANGER } else { ASK_AROUND_EVERY };
+        every <= asked.elapsed()
+    }
+
+    /// Ends the reading if the members have filed another epoch: they may have seated others, and admitted somebody.
     async fn still_seated(&mut self, line: &Line) -> Result<(), Ended> {
         let Some(known) = &self.known else { return Ok(()) };
         let newest = known_region::ask_around(known).await?;
-        let is_seated = newest.seated().iter().any(|it| it.id == line.seat.id);
+        let is_same = newest.epoch == line.epoch;
         self.known = Some(newest);
-        if is_seated { Ok(()) } else { Err(Ended::Lost("it is no longer seated".to_owned())) }
-    }
-
-    /// Checks what came, and keeps it with the place after it.
-    async fn take(
-        &mut self,
-        line: &mut Line,
-        items: Vec<Item>,
-        place: &mut NeighbourRow,
-        cursor: String,
-    ) -> Result<(), Ended> {
-        let (store, region) = (self.peer.store().clone(), self.region());
-        if items.is_empty() && place.cursor == cursor {
-            return Ok(());
-        }
-        let mut claims = Vec::with_capacity(items.len());
-        for item in &items {
-            match Claim::parse(item, region, self.now()) {
-                Ok(claim) if store.holds_neighbour_item(region, claim.id).await? => {}
-                Ok(claim) => claims.push(claim),
-                Err(refusal) => self.refuse(&refusal),
-            }
-        }
-        if store.room_for_neighbour(region).await? < claims.len() as u64 {
-            self.say_full();
-            return Err(Ended::Lost("as many items of it as may be are kept".to_owned()));
-        }
-        let held = take::held_of(&store, region, &claims).await?;
-        let realm = line.realm.clone();
-        let proved = prove::fetch(line, &realm, take::wanted(&claims, &held)).await?;
-        let teller = Teller {
-            region,
-            view: &line.view,
-            by: line.seat.id,
-            address: &line.seat.address,
-            now: self.now(),
-        };
-        let judged = take::judge(&teller, claims, held, &proved)?;
-        judged.refusals.iter().for_each(|refusal| self.refuse(refusal));
-        place.cursor = cursor;
-        let n_items = judged.items.len();
-        let taken = Taken {
-            region,
-            place: place.clone(),
-            records: judged.records,
-            cases: judged.cases.into_values().collect(),
-            items: judged.items,
-        };
-        store.take_from_neighbour(taken).await?;
-        metrics::neighbour_items(judged.n_folded, n_items);
-        self.has_taken = true;
-        Ok(())
-    }
-
-    /// Counts a refusal, and says it once for each reason.
-    fn refuse(&mut self, refusal: &Refusal) {
-        metrics::neighbour_refused(refusal.label());
-        if self.refused.insert(refusal.label()) {
-            let (region, name) = (self.region(), self.neighbour.name.as_str());
-            tracing::warn!(%region, name, %refusal, "an item of a neighbouring region was refused; more of the kind are only counted");
-        }
-    }
-
-    fn say_full(&mut self) {
-        if !std::mem::replace(&mut self.is_full, true) {
-            let (region, name) = (self.region(), self.neighbour.name.as_str());
-            tracing::warn!(%region, name, "as many items of a neighbouring region as may be are kept");
-        }
+        self.met_stranger = false;
+        if is_same { Ok(()) } else { Err(Ended::OtherEpoch) }
     }
 }
 
@@ -360,9 +365,9 @@ fn is_enough(waiting: &[Item]) -> bool {
     MAX_TOGETHER <= waiting.len() || MAX_CAUSES_TOGETHER <= n_causes
 }
 
-/// The place after the last of these.
-fn last_cursor(items: &[Item]) -> String {
-    items.last().map(|it| it.cursor.clone()).unwrap_or_default()
+/// The place after the last of these that names one.
+fn last_place(items: &[Item]) -> Option<String> {
+    items.iter().rev().find_map(|it| claim::place(&it.cursor))
 }
 
 /// Subscribes to a coordinator's own region.
@@ -387,6 +392,18 @@ mod tests {
     use proto::v1::Cause;
 
     use super::*;
+
+    #[test]
+    fn a_place_is_that_of_the_last_item_that_names_one() {
+        let coordinator = CommunityId::from_bytes([4; 32]);
+        let at = |log_size| {
+            formats::cursor::Cursor { coordinator, log_size, instant: UnixMillis(1) }.to_string()
+        };
+        let item = |cursor: String| Item { cursor, ..Item::default() };
+        let items = [item(at(1)), item(at(2)), item("fmc1".repeat(40))];
+        assert_eq!(last_place(&items), Some(at(2)));
+        assert_eq!(last_place(&items[2..]), None);
+    }
 
     #[test]
     fn what_waits_is_looked_at_once_it_is_many_items_or_many_causes() {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, btree_map::Entry};
 
-use civic::RegionView;
+use civic::{RegionView, Transition};
 use record::{ItemId, RecordId, RegionId, UnixMillis};
 use serde_json::json;
 use store::{NeighbourCase, NeighbourRecord, Store, StoreError};
@@ -12,10 +12,6 @@ use super::{
     fold::{self, Folded},
     prove::Proved,
 };
-
-/// Up to so many records a case is folded anew for each item, and beyond it once for all that came together: the work for
-/// a case is then at most 512² / 2 steps, and one fold a batch.
-const MAX_FOLDED_EACH: usize = 512;
 
 /// Cases with the records that are held of them.
 pub(super) type Held = BTreeMap<RecordId, Vec<NeighbourRecord>>;
@@ -28,6 +24,8 @@ pub(super) struct Teller<'a> {
     pub(super) by: record::CommunityId,
     pub(super) address: &'a str,
     pub(super) now: UnixMillis,
+    /// Up to so many records a case is folded for each item, and beyond it once for all that came together.
+    pub(super) max_folded_each: usize,
 }
 
 /// What came of some claims.
@@ -36,7 +34,7 @@ pub(super) struct Judged {
     pub(super) records: Vec<NeighbourRecord>,
     pub(super) cases: BTreeMap<RecordId, NeighbourCase>,
     pub(super) items: Vec<(ItemId, String)>,
-    pub(super) refusals: Vec<Refusal>,
+    pub(super) refused: Vec<(Claim, Refusal)>,
     /// How many of the items the records give here, too.
     pub(super) n_folded: usize,
 }
@@ -84,17 +82,33 @@ pub(super) fn judge(
     proved: &Proved,
 ) -> Result<Judged, StoreError> {
     claims.sort_by_key(|claim| !claim.is_opening());
-    let mut judged = Judged::default();
+    let (mut judged, mut of_large) = (Judged::default(), Vec::new());
     for claim in claims {
         let records = held.entry(claim.case).or_default();
         match proven(&claim, records, proved)? {
-            Err(refusal) => judged.refusals.push(refusal),
+            Err(refusal) => judged.refused.push((claim, refusal)),
             Ok(new) => {
                 judged.records.extend(new.iter().cloned());
                 place(records, new);
-                tell(teller, &claim, records, &mut judged)?;
+                if teller.max_folded_each < records.len() {
+                    of_large.push(claim);
+                    continue;
+                }
+                let folded = fold::fold(records, teller.view, teller.now)?;
+                tell(teller, claim, folded.as_ref(), &mut judged);
             }
         }
+    }
+    let mut large: BTreeMap<RecordId, Option<Folded<'_>>> = BTreeMap::new();
+    for claim in of_large {
+        let folded = match large.entry(claim.case) {
+            Entry::Occupied(folded) => folded.into_mut(),
+            Entry::Vacant(new) => {
+                let records = held.get(&claim.case).map_or(&[][..], Vec::as_slice);
+                new.insert(fold::fold(records, teller.view, teller.now)?)
+            }
+        };
+        tell(teller, claim, folded.as_ref(), &mut judged);
     }
     Ok(judged)
 }
@@ -142,31 +156,28 @@ fn place(records: &mut Vec<NeighbourRecord>, new: Vec<NeighbourRecord>) {
     }
 }
 
-/// Folds the case with what is new, and writes the item.
-fn tell(
-    teller: &Teller<'_>,
-    claim: &Claim,
-    records: &[NeighbourRecord],
-    judged: &mut Judged,
-) -> Result<(), StoreError> {
-    let is_large = MAX_FOLDED_EACH < records.len() && judged.cases.contains_key(&claim.case);
-    let folded =
-        if is_large { None } else { fold::fold(records, teller.view, teller.now, claim.id)? };
-    if let Some(Folded { case, .. }) = &folded {
-        if fold::kind_name(case) != claim.kind {
-            judged.refusals.push(Refusal::Malformed { what: "kind" });
-            return Ok(());
-        }
-        judged.cases.insert(claim.case, fold::kept(case, teller.region));
+/// Writes the item, and the case as its records are folded.
+fn tell(teller: &Teller<'_>, claim: Claim, folded: Option<&Folded<'_>>, judged: &mut Judged) {
+    let Some(folded) = folded else {
+        judged.items.push((claim.id, item_json(teller, &claim, ("unknown", None))));
+        return;
+    };
+    if fold::kind_name(&folded.case) != claim.kind {
+        judged.refused.push((claim, Refusal::Malformed { what: "kind" }));
+        return;
     }
-    judged.n_folded += usize::from(folded.as_ref().is_some_and(|it| it.step.is_some()));
-    judged.items.push((claim.id, item_json(teller, claim, folded.as_ref())));
-    Ok(())
+    judged.cases.insert(claim.case, fold::kept(&folded.case, teller.region));
+    let (case, step) = folded.step(claim.id);
+    judged.n_folded += usize::from(step.is_some());
+    judged.items.push((claim.id, item_json(teller, &claim, (case.state, step))));
 }
 
 /// The item as our own are kept, and who told it. Nothing in it is a text of the neighbour's.
-fn item_json(teller: &Teller<'_>, claim: &Claim, folded: Option<&Folded>) -> String {
-    let step = folded.and_then(|it| it.step.as_ref());
+fn item_json(
+    teller: &Teller<'_>,
+    claim: &Claim,
+    (state, step): (&str, Option<&Transition>),
+) -> String {
     let (case, by) = (claim.case, teller.by);
     let stated = || format!("{by} states {} of {} {case}.", claim.transition, claim.kind);
     let causes: Vec<_> = claim
@@ -183,7 +194,7 @@ fn item_json(teller: &Teller<'_>, claim: &Claim, folded: Option<&Folded>) -> Str
         "transition": claim.transition,
         "kind": claim.kind,
         "case": case,
-        "state": folded.map_or("unknown", |it| it.case.state),
+        "state": state,
         "provisional": claim.provisional,
         "summary": step.map_or_else(stated, |it| it.summary.clone()),
         "at": claim.at,

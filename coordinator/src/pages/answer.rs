@@ -1,7 +1,7 @@
 //! Answers that a reader may already have: 304 by entity tag or date.
 
 use axum::{
-    body::Body,
+    body::{Body, Bytes},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
@@ -23,9 +23,20 @@ pub(super) fn answer(
     now: UnixMillis,
 ) -> Response {
     let tag = Tag::of(body.as_bytes());
+    answer_kept(asked, kind, (&tag, body.into()), updated, now)
+}
+
+/// The same with a page that is kept, and its tag.
+pub(super) fn answer_kept(
+    asked: &HeaderMap,
+    kind: &'static str,
+    (tag, body): (&Tag, Bytes),
+    updated: Option<UnixMillis>,
+    now: UnixMillis,
+) -> Response {
     let settled = updated.filter(|at| at.plus_millis(SETTLED_AFTER_MILLIS) <= now);
     let modified = settled.and_then(http_date);
-    let body = if is_known(asked, &tag, modified.as_deref()) { None } else { Some(body) };
+    let body = if is_known(asked, tag, modified.as_deref()) { None } else { Some(body) };
     let mut headers = HeaderMap::new();
     let mut add = |name, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {

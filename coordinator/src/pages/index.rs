@@ -48,7 +48,18 @@ pub(super) async fn index(State(site): State<Site>) -> Result<Response, Problem>
             community.size,
         );
     }
-    page.push_str("</ul></body></html>\n");
+    page.push_str("</ul>");
+    let neighbours = site.feed.readings().all();
+    if !neighbours.is_empty() {
+        page.push_str("<h2 id=\"regions\">Neighbouring regions</h2><ul>");
+        for (_, reading) in &neighbours {
+            let (name, status) = (escaped(&reading.name), escaped(&reading.status()));
+            // Writing to a string cannot fail.
+            let _ = write!(page, "<li>{name}: {status}</li>");
+        }
+        page.push_str("</ul>");
+    }
+    page.push_str("</body></html>\n");
     let headers = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CONTENT_SECURITY_POLICY, POLICY),

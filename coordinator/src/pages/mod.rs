@@ -8,12 +8,14 @@
 //! | `/register/<covenants, opportunities, pools, polls>` | the cases of a kind; `?after=fmr1…&limit=` |
 //! | `/register/<kind>/<id>` | one case |
 //! | `/register/logs` | logs that a coordinator throttles or withholds, and why; the newest indexes |
+//! | `/register/regions` | neighbouring regions: whether each is read, and what is not, in words |
 //! | `/ocds/releases` | an OCDS 1.1.5 release package; `links.next` leads on |
 
 mod answer;
 mod feeds;
 mod index;
 mod ocds;
+mod regions;
 mod register;
 mod standings;
 mod sums;
@@ -27,6 +29,7 @@ use axum::{
     routing::get,
 };
 use peer::{Config, PeerError, pages::Problem};
+use store::RegisterMark;
 use tokio::sync::Semaphore;
 
 use crate::feed::Feed;
@@ -53,8 +56,10 @@ impl Settings {
 struct Site {
     feed: Feed,
     settings: Settings,
-    /// Places for OCDS packages that are being written, and for sums.
+    /// Places for OCDS packages that are being written.
     packages: Arc<Semaphore>,
+    /// The sums as they were last made.
+    sums: Arc<sums::KeptSums<RegisterMark>>,
 }
 
 /// The pages of a coordinator, beside those that every peer has.
@@ -64,11 +69,17 @@ pub fn pages(feed: Feed, settings: Settings) -> Router {
         .route("/feed.json", get(feeds::json))
         .route("/feed.atom", get(feeds::atom))
         .route("/register/logs", get(standings::standings))
+        .route("/register/regions", get(regions::regions))
         .route("/register/{register}", get(register::cases))
         .route("/register/{register}/{id}", get(register::case))
         .route("/ocds/releases", get(ocds::releases))
         .route("/sums.json", get(sums::sums))
-        .with_state(Site { feed, settings, packages: Arc::new(Semaphore::new(ocds::MAX_PACKAGES)) })
+        .with_state(Site {
+            feed,
+            settings,
+            packages: Arc::new(Semaphore::new(ocds::MAX_PACKAGES)),
+            sums: Arc::default(),
+        })
 }
 
 /// The host that links begin with, if the operator set none.

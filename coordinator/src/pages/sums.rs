@@ -6,15 +6,13 @@
 //! ```
 //!
 //! Every figure is made of records that are held here and proved. A neighbour's coordinator can leave records out, and say
-//! when they were received; it cannot add any.
+//! when they were received; it cannot add any. Every case is read, and what comes of it is kept as long as no case changes.
+
+mod kept;
 
 use std::collections::BTreeMap;
 
-use axum::{
-    extract::State,
-    http::{HeaderMap, StatusCode},
-    response::Response,
-};
+use axum::{extract::State, http::HeaderMap, response::Response};
 use civic::sums::{CaseFigures, Figure, Total, sum};
 use peer::pages::Problem;
 use record::{RecordId, RegionId};
@@ -22,11 +20,15 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use store::{Regions, StoreError};
 
-use super::{Asked, Site, answer::answer, bad_request};
+use super::{Asked, Site, answer::answer_kept, bad_request};
 use crate::{item::KINDS, metrics, service::parse_regions};
+
+pub(super) use kept::KeptSums;
 
 /// Cases read at one time.
 const CHUNK_CASES: u32 = 20;
+/// Units on the page: whoever opens a pool names one, and each takes 200 bytes at most.
+const MAX_UNITS: usize = 1_000;
 const MEDIA_TYPE: &str = "application/json";
 
 /// What is added up of a case as the register keeps it.
@@ -54,7 +56,8 @@ struct Tallied {
     n_ballots: u64,
 }
 
-/// `{"regions": […], "figures": [{"figure", "unit", "amount", "records", "regions"}]}`; `?region=` as in feeds.
+/// `{"regions": […], "figures": [{"figure", "unit", "amount", "records", "regions"}], "units_left_out"}`; `?region=` as in
+/// feeds.
 pub(super) async fn sums(
     State(site): State<Site>,
     asked: Asked,
@@ -64,26 +67,44 @@ pub(super) async fn sums(
     let own = site.feed.here().region;
     let regions = parse_regions(&asked.all("region"), own);
     let regions = regions.map_err(|status| bad_request(status.message()))?;
-    // They read every case, as a package does.
-    let _turn = site.packages.try_acquire().ok().ok_or_else(|| {
-        let detail = "Too many are asking for packages and sums. Ask again in a moment.";
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "page.too_many_packages", detail)
-    })?;
-    let (own_id, mut figures) = (own.to_string(), Vec::new());
+    let mark = || site.feed.peer().store().register_mark();
+    let page = site.sums.newest(mark, &regions, || made(&site, &regions)).await?;
+    Ok(answer_kept(&headers, MEDIA_TYPE, (&page.tag, page.body), None, site.feed.now()))
+}
+
+/// The page of these regions.
+async fn made(site: &Site, regions: &Regions) -> Result<String, Problem> {
+    let (own, mut figures) = (site.feed.here().region, Vec::new());
     if regions.wants(None) {
-        of_register(&site, own, &mut figures).await?;
+        of_register(site, own, &mut figures).await?;
     }
-    if regions != Regions::Own {
-        of_neighbours(&site, &regions, &mut figures).await?;
+    if *regions != Regions::Own {
+        of_neighbours(site, regions, &mut figures).await?;
     }
     let mut named: BTreeMap<String, bool> = BTreeMap::new();
     named.extend(figures.iter().map(|it| (it.region.to_string(), it.region == own)));
-    named.extend(regions.wants(None).then_some((own_id, true)));
+    named.extend(regions.wants(None).then(|| (own.to_string(), true)));
     let named: Vec<Value> =
         named.into_iter().map(|(id, own)| json!({ "region": id, "own": own })).collect();
-    let figures: Vec<Value> = sum(figures).iter().map(figure_json).collect();
-    let body = json!({ "regions": named, "figures": figures }).to_string();
-    Ok(answer(&headers, MEDIA_TYPE, body, None, site.feed.now()))
+    let (figures, n_left_out) = shown(sum(figures));
+    let figures: Vec<Value> = figures.iter().map(figure_json).collect();
+    let page = json!({ "regions": named, "figures": figures, "units_left_out": n_left_out });
+    Ok(page.to_string())
+}
+
+/// The figures without the units that the page has no room for, and how many those are: units of few records are left out
+/// first.
+fn shown(mut figures: BTreeMap<Figure, Total>) -> (BTreeMap<Figure, Total>, usize) {
+    let is_of_unit = |figure: &Figure| matches!(figure, Figure::Pledged { .. });
+    let of_units = figures.iter().filter(|(figure, _)| is_of_unit(figure));
+    let mut units: Vec<(usize, Figure)> =
+        of_units.map(|(figure, total)| (total.n_records, figure.clone())).collect();
+    units.sort_by(|(n_one, one), (n_other, other)| n_other.cmp(n_one).then(one.cmp(other)));
+    let left_out = units.split_off(units.len().min(MAX_UNITS));
+    for (_, figure) in &left_out {
+        figures.remove(figure);
+    }
+    (figures, left_out.len())
 }
 
 async fn of_register(
@@ -165,4 +186,29 @@ fn figure_json((figure, total): (&Figure, &Total)) -> Value {
     json!({
         "figure": name, "unit": unit, "amount": amount, "records": n_records, "regions": regions.len(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_units(n_units: usize) -> BTreeMap<Figure, Total> {
+        let pledged = |n: usize| {
+            let total = Total { n_records: n % 3, ..Total::default() };
+            (Figure::Pledged { unit: format!("{n:05}") }, total)
+        };
+        let other = (Figure::Polls, Total { n_records: 1, ..Total::default() });
+        (0..n_units).map(pledged).chain([other]).collect()
+    }
+
+    #[test]
+    fn a_thousand_units_are_shown_and_beyond_them_those_of_few_records_are_left_out() {
+        let (figures, n_left_out) = shown(of_units(MAX_UNITS));
+        assert_eq!((figures.len(), n_left_out), (MAX_UNITS + 1, 0));
+        let (figures, n_left_out) = shown(of_units(MAX_UNITS + 2));
+        assert_eq!((figures.len(), n_left_out), (MAX_UNITS + 1, 2));
+        let has = |unit: &str| figures.contains_key(&Figure::Pledged { unit: unit.to_owned() });
+        assert!(figures.contains_key(&Figure::Polls) && has("00000") && has("01001"));
+        assert!(!has("00999") && !has("00996"), "the last two of those without a record");
+    }
 }

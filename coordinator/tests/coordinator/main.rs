@@ -11,6 +11,8 @@
 mod affiliation;
 mod export;
 mod feed;
+mod neighbour_bounds;
+mod neighbour_seats;
 mod neighbours;
 mod pages;
 mod program;

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, net::SocketAddr, pin::Pin};
 
 use coordinator::{
     feed::Feed,
-    neighbours::{Neighbour, keep_reading},
+    neighbours::{Bounds, Neighbour, keep_reading},
 };
 use peer::{CharterFile, pages::log_pages, services::add_services};
 use proto::v1::{
@@ -16,7 +16,8 @@ use record::{RecordId, RegionId, UnixMillis};
 use runtime::stop::StopSignal;
 use serde_json::Value;
 use store::Reference;
-use tokio::net::TcpListener;
+use tempfile::TempDir;
+use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, service::RoutesBuilder};
 use transport::{Limits, ServerTls};
@@ -24,18 +25,18 @@ use transport::{Limits, ServerTls};
 use crate::{
     feed::{Reader, from},
     pages::{get, site},
-    world::{World, found, open, pledge},
+    world::{Author, World, found, open, pledge},
 };
 
 /// A region of one community, which is its own coordinator and is served on the network.
-struct Region {
-    world: World,
-    address: SocketAddr,
+pub(crate) struct Region {
+    pub(crate) world: World,
+    pub(crate) address: SocketAddr,
     listener: Option<TcpListener>,
 }
 
 impl Region {
-    async fn named(name: &str) -> Self {
+    pub(crate) async fn named(name: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let parent = tempfile::tempdir().unwrap();
@@ -48,11 +49,17 @@ impl Region {
         let path = parent.path().join("charter.toml");
         std::fs::write(&path, text).unwrap();
         let author = open(&folder, CharterFile::read(&path).unwrap()).await;
+        Self::over(author, listener, parent)
+    }
+
+    /// What an author's community is to be served as.
+    pub(crate) fn over(author: Author, listener: TcpListener, parent: TempDir) -> Self {
+        let address = listener.local_addr().unwrap();
         let world = World::over(author, 100, parent);
         Self { world, address, listener: Some(listener) }
     }
 
-    fn id(&self) -> RegionId {
+    pub(crate) fn id(&self) -> RegionId {
         self.world.author.region
     }
 
@@ -62,7 +69,7 @@ impl Region {
     }
 
     /// Serves with this feed, until the stop.
-    async fn serve(&mut self, feed: impl FeedService, stop: &StopSignal) -> Served {
+    pub(crate) async fn serve(&mut self, feed: impl FeedService, stop: &StopSignal) -> Served {
         let listener = match self.listener.take() {
             Some(listener) => listener,
             None => TcpListener::bind(self.address).await.unwrap(),
@@ -80,24 +87,35 @@ impl Region {
         })
     }
 
-    async fn serve_honestly(&mut self) -> Served {
+    pub(crate) async fn serve_honestly(&mut self) -> Served {
         let (feed, stop) = (self.world.feed.clone(), self.world.stop.clone());
         self.serve(feed, &stop).await
     }
 
     /// Reads these neighbours until the stop.
-    fn read(&self, neighbours: &[&Self], stop: &StopSignal) -> tokio::task::JoinHandle<()> {
+    fn read(&self, neighbours: &[&Self], stop: &StopSignal) -> JoinHandle<()> {
+        self.read_within(Bounds::default(), neighbours, stop)
+    }
+
+    /// The same within these bounds.
+    pub(crate) fn read_within(
+        &self,
+        bounds: Bounds,
+        neighbours: &[&Self],
+        stop: &StopSignal,
+    ) -> JoinHandle<()> {
         let of = neighbours.iter().map(|it| it.as_neighbour()).collect();
-        let reading = keep_reading(self.world.author.peer.clone(), of, stop.clone());
+        let told = (self.world.feed.readings().clone(), bounds);
+        let reading = keep_reading(self.world.author.peer.clone(), of, told, stop.clone());
         tokio::spawn(async move { reading.await.unwrap() })
     }
 
-    async fn own_items(&self) -> Vec<Item> {
+    pub(crate) async fn own_items(&self) -> Vec<Item> {
         subscribed(&self.world.feed, from("")).await.up_to_heartbeat().await.0
     }
 
     /// The next so many items of a neighbour in this region's feed.
-    async fn told_of(&self, neighbour: &Self, n: usize) -> Vec<Item> {
+    pub(crate) async fn told_of(&self, neighbour: &Self, n: usize) -> Vec<Item> {
         let regions = vec![neighbour.id().to_string()];
         let mut reader =
             subscribed(&self.world.feed, SubscribeRequest { regions, ..from("") }).await;
@@ -109,13 +127,13 @@ impl Region {
     }
 }
 
-type Served = tokio::task::JoinHandle<()>;
+pub(crate) type Served = JoinHandle<()>;
 
-async fn subscribed(feed: &Feed, request: SubscribeRequest) -> Reader {
+pub(crate) async fn subscribed(feed: &Feed, request: SubscribeRequest) -> Reader {
     Reader::of(feed.subscribe(Request::new(request)).await.unwrap().into_inner())
 }
 
-fn ids(items: &[Item]) -> Vec<&str> {
+pub(crate) fn ids(items: &[Item]) -> Vec<&str> {
     items.iter().map(|it| it.id.as_str()).collect()
 }
 
@@ -249,7 +267,7 @@ async fn sums_are_over_distinct_records_of_all_regions() {
 
 /// A coordinator that tells what it likes.
 #[derive(Clone)]
-struct Liar(Vec<Item>);
+pub(crate) struct Liar(pub(crate) Vec<Item>);
 
 #[tonic::async_trait]
 impl FeedService for Liar {

@@ -132,7 +132,7 @@ async fn a_reader_that_has_the_feed_gets_304_until_something_happens() {
     let world = World::new().await;
     world.author.open_pools(1).await;
     let site = site(&world);
-    for path in ["/feed.json", "/feed.atom", "/register/pools"] {
+    for path in ["/feed.json", "/feed.atom", "/register/pools", "/sums.json"] {
         let tag = get(&site, path).await.headers["etag"].to_str().unwrap().to_owned();
         let again = get_with(&site, path, ("if-none-match", &tag)).await;
         assert_eq!((again.status, again.body.as_str()), (StatusCode::NOT_MODIFIED, ""), "{path}");

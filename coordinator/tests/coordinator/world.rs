@@ -15,7 +15,10 @@ use record::{
         words::{Language, Wording},
     },
 };
-use runtime::{clock::SystemClock, stop::StopSignal};
+use runtime::{
+    clock::{Clock, SystemClock},
+    stop::StopSignal,
+};
 use store::{Appended, Draft, Guard, Reference, StoreError};
 
 pub(crate) const NETWORK: &str = "test.folkmoot.example";
@@ -63,9 +66,18 @@ pub(crate) struct Author {
 }
 
 pub(crate) async fn open(folder: &DataFolder, charter: CharterFile) -> Author {
+    open_as(Role::Node, folder, charter, Arc::new(SystemClock::new())).await
+}
+
+/// The same as a node or a coordinator, with this clock.
+pub(crate) async fn open_as(
+    role: Role,
+    folder: &DataFolder,
+    charter: CharterFile,
+    clock: Arc<dyn Clock>,
+) -> Author {
     let region = charter.region;
-    let clock = Arc::new(SystemClock::new());
-    let peer = Peer::open(folder, charter, Role::Node, clock).await.unwrap();
+    let peer = Peer::open(folder, charter, role, clock).await.unwrap();
     Author { peer, region }
 }
 

@@ -1,6 +1,6 @@
 //! Cases of the register, with their words.
 
-use formats::ocds::import::wording_of;
+use formats::ocds::import::wordings_of;
 use peer::{Peer, services::CasePage};
 use proto::clerk::{ListCasesRequest, ListCasesResponse};
 use record::{Payload, RecordId, kind::Known, payload::words::Wording};
@@ -73,27 +73,7 @@ async fn words_of(peer: &Peer, view: &Value) -> Result<Value, Refusal> {
 }
 
 fn words_json(words: &WordsRow) -> Option<Value> {
-    match words.record.payload()? {
-        Payload::Text(text) => Some(text.wordings.iter().map(wording_json).collect()),
-        Payload::Notice(notice) => Some(json!([wording_json(&wording_of(&notice.release_json)?)])),
-        Payload::Covenant(_)
-        | Payload::Opportunity(_)
-        | Payload::Pool(_)
-        | Payload::Pledge(_)
-        | Payload::Roll(_)
-        | Payload::Poll(_)
-        | Payload::Tally(_)
-        | Payload::Result(_)
-        | Payload::Receipt(_)
-        | Payload::Cosignatures(_)
-        | Payload::Evidence(_)
-        | Payload::RegionEpoch(_)
-        | Payload::Affiliation(_)
-        | Payload::Erase(_)
-        | Payload::Erased(_)
-        | Payload::Index(_)
-        | Payload::Status(_) => None,
-    }
+    Some(wordings_of(words.record.payload()?)?.iter().map(wording_json).collect())
 }
 
 fn wording_json(wording: &Wording) -> Value {

@@ -70,9 +70,44 @@ pub(super) async fn withdraw(
 
 /// Closes a pool with every firm pledge that stands.
 pub(crate) async fn close(peer: &Peer, pool: RecordId) -> Result<Appended, Refusal> {
-    let case = folded_pool(peer, pool).await?;
-    let pledges = civic::pool::closing_list(&case);
+    let pledges = civic::pool::closing_list(&folded_pool(peer, pool).await?);
+    close_with(peer, pool, pledges).await
+}
+
+/// Closes a pool with this list; where a pledge came or went since it was made, once more with the one that stands then.
+async fn close_with(
+    peer: &Peer,
+    pool: RecordId,
+    pledges: Vec<RecordId>,
+) -> Result<Appended, Refusal> {
+    match say_closed(peer, pool, pledges).await {
+        Err(refusal) if is_outdated(&refusal) => {}
+        answer => return answer,
+    }
+    let pledges = civic::pool::closing_list(&folded_pool(peer, pool).await?);
+    say_closed(peer, pool, pledges).await.map_err(to_be_asked_again)
+}
+
+async fn say_closed(
+    peer: &Peer,
+    pool: RecordId,
+    pledges: Vec<RecordId>,
+) -> Result<Appended, Refusal> {
     say_in(peer, pool, &Payload::Pool(PoolAction::Close { pledges })).await
+}
+
+/// Whether a closing was refused because its list is no longer that of the pool.
+fn is_outdated(refusal: &Refusal) -> bool {
+    matches!(refusal.reason(), "pool.closing_omits" | "pool.closing_includes")
+}
+
+/// What is said of a closing that was refused twice: of an outdated list, that nothing is wrong with the pool.
+fn to_be_asked_again(refusal: Refusal) -> Refusal {
+    if !is_outdated(&refusal) {
+        return refusal;
+    }
+    let detail = "Pledges came or went while the closing was written, twice in a row. Nothing was changed; close the pool again.";
+    Refusal::refused(refusal.reason(), detail)
 }
 
 /// A pool as it stands at this moment.
@@ -82,4 +117,74 @@ pub(crate) async fn folded_pool(peer: &Peer, pool: RecordId) -> Result<civic::Ca
         let detail = format!("There is no pool {pool} here. If it is new, try again in a moment.");
         Refusal::not_found("case.unknown", detail)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::kinds::{
+        pool::{LockRule, Opening},
+        text::{Text, Wording},
+    };
+    use record::time::HOUR_MILLIS;
+
+    use super::*;
+    use crate::clerk::samples::founded;
+
+    /// A community that leads a pool in which its own pledge meets the threshold.
+    async fn leading() -> (tempfile::TempDir, Peer, RecordId) {
+        let (folder, peer) = founded().await;
+        let opening = Opening {
+            unit: "panels".to_owned(),
+            threshold: 10,
+            closes_at: peer.clock().now_millis() + HOUR_MILLIS,
+            grace_millis: HOUR_MILLIS,
+            lock_rule: LockRule::OnThreshold.into(),
+            ..Opening::default()
+        };
+        let wording = Wording {
+            language: "en".to_owned(),
+            title: "Solar panels".to_owned(),
+            text: String::new(),
+            labels: Vec::new(),
+        };
+        let text = Some(Text { wordings: vec![wording] });
+        let request = OpenPoolRequest { opening: Some(opening), text };
+        let pool = open(&peer, request).await.unwrap().written.unwrap().record;
+        let request = MakePledgeRequest { pool: pool.clone(), quantity: 10, soft: false };
+        pledge(&peer, request).await.unwrap();
+        (folder, peer, pool.parse().unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_closing_whose_list_is_outdated_is_written_once_more_with_the_one_that_stands() {
+        let (_folder, peer, pool) = leading().await;
+        // As if it had been taken back after the list was made.
+        let outdated = vec![RecordId::from_bytes([0; 32])];
+        let refused = say_closed(&peer, pool, outdated.clone()).await.unwrap_err();
+        assert!(is_outdated(&refused), "{refused:?}");
+        close_with(&peer, pool, outdated).await.unwrap();
+        assert_eq!(folded_pool(&peer, pool).await.unwrap().state, "locked");
+    }
+
+    #[tokio::test]
+    async fn a_closing_that_is_refused_for_another_reason_is_not_written_again() {
+        let (_folder, peer, pool) = leading().await;
+        close(&peer, pool).await.unwrap();
+        let before = peer.store().log(peer.own_log()).await.unwrap().unwrap().frontier.size();
+        let refused = close(&peer, pool).await.unwrap_err();
+        assert!(!is_outdated(&refused), "{refused:?}");
+        let after = peer.store().log(peer.own_log()).await.unwrap().unwrap().frontier.size();
+        assert_eq!(before, after);
+    }
+
+    #[test]
+    fn a_list_that_is_outdated_twice_says_to_close_the_pool_again_and_keeps_its_reason() {
+        for reason in ["pool.closing_omits", "pool.closing_includes"] {
+            let told = to_be_asked_again(Refusal::refused(reason, "x"));
+            assert_eq!(told.reason(), reason);
+            assert!(told.detail().ends_with("close the pool again."), "{}", told.detail());
+        }
+        let other = to_be_asked_again(Refusal::refused("pool.threshold_not_met", "x"));
+        assert_eq!((other.reason(), other.detail()), ("pool.threshold_not_met", "x"));
+    }
 }

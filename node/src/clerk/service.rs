@@ -8,7 +8,8 @@ use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
-    Clerk, acks, cases, covenant, erasure, import, log, member, poll, pool, region, status, write,
+    Clerk, acks, cases, covenant, erasure, import, log, member, opportunity, poll, pool, region,
+    status, write,
 };
 
 /// Answers that wait for the connection.
@@ -51,6 +52,20 @@ impl ClerkService for Clerk {
         request: Request<wire::SignCovenantRequest>,
     ) -> Result<Response<wire::SignCovenantResponse>, Status> {
         Ok(Response::new(covenant::sign(&self.peer, request.into_inner()).await?))
+    }
+
+    async fn open_opportunity(
+        &self,
+        request: Request<wire::OpenOpportunityRequest>,
+    ) -> Result<Response<wire::OpenOpportunityResponse>, Status> {
+        Ok(Response::new(opportunity::open(&self.peer, request.into_inner()).await?))
+    }
+
+    async fn update_opportunity(
+        &self,
+        request: Request<wire::UpdateOpportunityRequest>,
+    ) -> Result<Response<wire::UpdateOpportunityResponse>, Status> {
+        Ok(Response::new(opportunity::update(&self.peer, request.into_inner()).await?))
     }
 
     async fn import_opportunities(

@@ -1,4 +1,6 @@
-//! `opportunity`: contracting processes, imported from OCDS files.
+//! `opportunity`: contracting processes, of this community's own or imported from OCDS files.
+
+mod form;
 
 use std::{
     fmt::Write as _,
@@ -6,13 +8,13 @@ use std::{
 };
 
 use clap::Subcommand;
-use proto::clerk::ImportOpportunitiesRequest;
+use proto::clerk::{ImportOpportunitiesRequest, OpenOpportunityResponse, Written};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::{
-    CommandError, case_list,
+    CommandError, case_list, now_millis,
     print::{Said, instant, title, words},
     reach::Client,
     status::json_of,
@@ -31,6 +33,10 @@ const SHOWN_QUARANTINED: usize = 10;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Opportunity {
+    /// Publish an opportunity of this community's own.
+    Open(Box<form::Open>),
+    /// Say where an opportunity of this community's own stands.
+    Update(form::Update),
     /// Import OCDS files: release packages, record packages, lists of releases, or single releases.
     #[command(after_help = "Example:\n  folkmoot-node opportunity import notices-2027-03.json\n\n\
 A file that cannot be read, is too large or holds no OCDS releases is named with the reason, and the others are \
@@ -54,6 +60,14 @@ imported.\n\nExit codes:\n  0 no file was refused · 1 a file was refused")]
 
 pub(super) async fn run(mut client: Client, command: Opportunity) -> Result<Said, CommandError> {
     match command {
+        Opportunity::Open(open) => {
+            let answer = client.open_opportunity(open.request(now_millis())?).await?.into_inner();
+            Ok(published(answer))
+        }
+        Opportunity::Update(update) => {
+            let answer = client.update_opportunity(update.request(now_millis())?).await?;
+            Ok(Said::written(answer.into_inner().written, |_| "It is said.".to_owned()))
+        }
         Opportunity::Import { files } => import(client, files).await,
         Opportunity::List(page) => case_list::list(client, "opportunity", page).await,
         Opportunity::Show { opportunity } => {
@@ -68,6 +82,17 @@ pub(super) async fn run(mut client: Client, command: Opportunity) -> Result<Said
             Ok(Said::new(case, text))
         }
     }
+}
+
+fn published(answer: OpenOpportunityResponse) -> Said {
+    let OpenOpportunityResponse { written, ocid } = answer;
+    let Written { record, index } = written.unwrap_or_default();
+    let named = match ocid.as_str() {
+        "" => "The charter of this region has no OCDS prefix, so it has no ocid and is in no OCDS package.".to_owned(),
+        ocid => format!("Its ocid is {ocid}."),
+    };
+    let text = format!("The opportunity is published.\n  {record}\n{named}");
+    Said::new(json!({ "record": record, "index": index, "ocid": ocid }), text)
 }
 
 async fn import(mut client: Client, files: Vec<PathBuf>) -> Result<Said, CommandError> {

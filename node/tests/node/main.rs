@@ -14,6 +14,7 @@ mod founding;
 mod import;
 mod keys;
 mod logs;
+mod opportunities;
 mod polls;
 mod regions;
 mod running;

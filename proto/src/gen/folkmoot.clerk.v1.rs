@@ -222,6 +222,50 @@ pub struct SignCovenantResponse {
     #[prost(message, optional, tag = "1")]
     pub written: ::core::option::Option<Written>,
 }
+/// A contracting process of this community's own; the node fills in region and date, and takes neither ocid, release id nor
+/// source.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct OpenOpportunityRequest {
+    /// What is published.
+    #[prost(message, optional, tag = "1")]
+    pub release: ::core::option::Option<super::super::record::opportunity::v1::Release>,
+    /// Its words.
+    #[prost(message, optional, tag = "2")]
+    pub text: ::core::option::Option<super::super::record::text::v1::Text>,
+}
+/// The opportunity.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OpenOpportunityResponse {
+    /// The opening record: its id is the opportunity's.
+    #[prost(message, optional, tag = "1")]
+    pub written: ::core::option::Option<Written>,
+    /// Its ocid; empty where the region's charter has no OCDS prefix.
+    #[prost(string, tag = "2")]
+    pub ocid: ::prost::alloc::string::String,
+}
+/// Where it stands; what is left out is as before.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateOpportunityRequest {
+    /// The opportunity: fmr1….
+    #[prost(string, tag = "1")]
+    pub opportunity: ::prost::alloc::string::String,
+    /// Where it stands.
+    #[prost(enumeration = "super::super::record::opportunity::v1::Stage", tag = "2")]
+    pub stage: i32,
+    /// The value without tax.
+    #[prost(message, optional, tag = "3")]
+    pub value: ::core::option::Option<super::super::types::v1::Money>,
+    /// When bids close (milliseconds since 1970, UTC).
+    #[prost(uint64, optional, tag = "4")]
+    pub tender_ends: ::core::option::Option<u64>,
+}
+/// The update.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateOpportunityResponse {
+    /// The record.
+    #[prost(message, optional, tag = "1")]
+    pub written: ::core::option::Option<Written>,
+}
 /// One file.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ImportOpportunitiesRequest {
@@ -667,6 +711,63 @@ pub mod clerk_service_client {
             req.extensions_mut()
                 .insert(
                     GrpcMethod::new("folkmoot.clerk.v1.ClerkService", "SignCovenant"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Publishes an opportunity of this community's own.
+        pub async fn open_opportunity(
+            &mut self,
+            request: impl tonic::IntoRequest<super::OpenOpportunityRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::OpenOpportunityResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/folkmoot.clerk.v1.ClerkService/OpenOpportunity",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("folkmoot.clerk.v1.ClerkService", "OpenOpportunity"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Says where an opportunity of this community's own stands.
+        pub async fn update_opportunity(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateOpportunityRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateOpportunityResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/folkmoot.clerk.v1.ClerkService/UpdateOpportunity",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "folkmoot.clerk.v1.ClerkService",
+                        "UpdateOpportunity",
+                    ),
                 );
             self.inner.unary(req, path, codec).await
         }
@@ -1208,6 +1309,22 @@ pub mod clerk_service_server {
             tonic::Response<super::SignCovenantResponse>,
             tonic::Status,
         >;
+        /// Publishes an opportunity of this community's own.
+        async fn open_opportunity(
+            &self,
+            request: tonic::Request<super::OpenOpportunityRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::OpenOpportunityResponse>,
+            tonic::Status,
+        >;
+        /// Says where an opportunity of this community's own stands.
+        async fn update_opportunity(
+            &self,
+            request: tonic::Request<super::UpdateOpportunityRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateOpportunityResponse>,
+            tonic::Status,
+        >;
         /// Server streaming response type for the ImportOpportunities method.
         type ImportOpportunitiesStream: tonic::codegen::tokio_stream::Stream<
                 Item = std::result::Result<
@@ -1612,6 +1729,97 @@ pub mod clerk_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SignCovenantSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/folkmoot.clerk.v1.ClerkService/OpenOpportunity" => {
+                    #[allow(non_camel_case_types)]
+                    struct OpenOpportunitySvc<T: ClerkService>(pub Arc<T>);
+                    impl<
+                        T: ClerkService,
+                    > tonic::server::UnaryService<super::OpenOpportunityRequest>
+                    for OpenOpportunitySvc<T> {
+                        type Response = super::OpenOpportunityResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::OpenOpportunityRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ClerkService>::open_opportunity(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = OpenOpportunitySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/folkmoot.clerk.v1.ClerkService/UpdateOpportunity" => {
+                    #[allow(non_camel_case_types)]
+                    struct UpdateOpportunitySvc<T: ClerkService>(pub Arc<T>);
+                    impl<
+                        T: ClerkService,
+                    > tonic::server::UnaryService<super::UpdateOpportunityRequest>
+                    for UpdateOpportunitySvc<T> {
+                        type Response = super::UpdateOpportunityResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::UpdateOpportunityRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ClerkService>::update_opportunity(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UpdateOpportunitySvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -26,6 +26,24 @@ same_names!(
     [Planned, Open, Closed, Awarded, Unsuccessful, Cancelled, Contracted, Implemented, Terminated]
 );
 
+/// Where a process stands.
+///
+/// # Errors
+///
+/// [`PayloadError::Field`] for a number that is no stage.
+pub fn stage(number: i32) -> Result<Stage, PayloadError> {
+    parse_stage(number).within("stage")
+}
+
+/// An amount.
+///
+/// # Errors
+///
+/// [`PayloadError::Field`] with the path of the field.
+pub fn value(money: crate::types::Money) -> Result<record::Money, PayloadError> {
+    parse_money(money).within("value")
+}
+
 /// The action in a payload.
 ///
 /// # Errors
@@ -66,7 +84,12 @@ fn parse_publication(publication: wire::Publication) -> Result<Publication, Payl
     })
 }
 
-fn parse_release(release: wire::Release) -> Result<Release, PayloadError> {
+/// A release.
+///
+/// # Errors
+///
+/// [`PayloadError::Field`] with the path of the field.
+pub fn parse_release(release: wire::Release) -> Result<Release, PayloadError> {
     let wire::Release {
         ocid,
         release_id,

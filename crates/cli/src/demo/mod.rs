@@ -22,7 +22,10 @@ use std::{path::PathBuf, sync::Arc, time::Instant};
 use anyhow::Context as _;
 use runtime::exit::Exit;
 
-use self::{drill::Drill, process::Processes, region::DemoRegion, story::Story, summary::Summary};
+use self::{
+    drill::Drill, process::Processes, region::DemoRegion, state::State, story::Story,
+    summary::Summary,
+};
 use crate::{console::Console, failure::Failure};
 
 /// The fewest communities of a demonstration: three of them have a part of their own in the story.
@@ -122,6 +125,7 @@ async fn tell(options: &Options, console: &Console) -> anyhow::Result<Exit> {
             return shown;
         }
         let n_communities = options.communities;
+        State::load(&folder)?.takes(&options.ocds)?;
         let mut region = DemoRegion::start(&folder, n_communities, &processes, &teller).await?;
         let summary = Story::new(&mut region, &teller).tell(&options.ocds, started).await?;
         teller.show(&summary)?;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 
 /// What has been done. A step that is missing is done anew; a step that is here is left as it is.
@@ -46,9 +46,38 @@ impl State {
         self.path.exists()
     }
 
+    /// Whether files that are named would be imported: notices are, once.
+    pub(super) fn takes(&self, ocds: &[PathBuf]) -> Result<()> {
+        if self.imported.is_some() && !ocds.is_empty() {
+            bail!(
+                "This region has its notices already, so what --ocds names would not be imported. Nothing was changed. \
+                 Leave --ocds out, or choose another --dir."
+            );
+        }
+        Ok(())
+    }
+
     /// Keeps the state.
     pub(super) fn save(&self) -> Result<()> {
         let bytes = serde_json::to_vec_pretty(self)?;
         Ok(runtime::files::write_private_file(&self.path, &bytes)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_named_to_a_region_that_has_its_notices_are_refused_and_nothing_else_is() {
+        let named = [PathBuf::from("notices.json")];
+        let new = State::default();
+        let told = State {
+            imported: Some(super::super::summary::Imported::default()),
+            ..State::default()
+        };
+        assert!(new.takes(&named).is_ok() && new.takes(&[]).is_ok() && told.takes(&[]).is_ok());
+        let refused = told.takes(&named).expect_err("they would be ignored").to_string();
+        assert!(refused.contains("--ocds") && refused.contains("another --dir"), "{refused}");
     }
 }

@@ -1,7 +1,7 @@
 //! From records to a case: the one entry to the rules.
 
 use record::{
-    Payload, RegionId, UnixMillis,
+    Payload, UnixMillis,
     limits::MAX_CASE_RECORDS,
     payload::{CovenantAction, OpportunityAction, PollAction, PoolAction},
     region::Roster,
@@ -83,10 +83,10 @@ fn judged(
         .into_iter()
         .filter(|record| record.id != opening.id && record.payload.is_of_a_case())
         .collect();
-    let (named, kind, mut life) = open(opening, region, now)?;
-    if named != region.region() {
+    if opening.payload.region() != Some(region.region()) {
         return None;
     }
+    let (kind, mut life) = open(opening, region, now)?;
     let roster = &region.in_force_at(opening.received_at).roster;
     let verdict = if opening.frozen {
         Err(Refusal::Frozen { log: opening.log() })
@@ -105,20 +105,20 @@ fn open<'a>(
     opening: &'a CaseRecord,
     region: &RegionView,
     now: UnixMillis,
-) -> Option<(RegionId, CaseKind, Box<dyn Life<'a> + 'a>)> {
+) -> Option<(CaseKind, Box<dyn Life<'a> + 'a>)> {
     Some(match &opening.payload {
         Payload::Covenant(CovenantAction::Propose(it)) => {
-            (it.region, CaseKind::Covenant, Box::new(Covenant::new(opening, it, now)))
+            (CaseKind::Covenant, Box::new(Covenant::new(opening, it, now)))
         }
         Payload::Opportunity(OpportunityAction::Publish(it)) => {
             let prefix = region.ocid_prefix().map(str::to_owned);
-            (it.region, CaseKind::Opportunity, Box::new(Opportunity::new(opening, it, prefix, now)))
+            (CaseKind::Opportunity, Box::new(Opportunity::new(opening, it, prefix, now)))
         }
         Payload::Pool(PoolAction::Open(it)) => {
-            (it.region, CaseKind::Pool, Box::new(Pool::new(opening, it, now)))
+            (CaseKind::Pool, Box::new(Pool::new(opening, it, now)))
         }
         Payload::Poll(PollAction::Open(it)) => {
-            (it.region, CaseKind::Poll, Box::new(Poll::new(opening, it, now)))
+            (CaseKind::Poll, Box::new(Poll::new(opening, it, now)))
         }
         Payload::Covenant(CovenantAction::Sign(_) | CovenantAction::Decline { .. })
         | Payload::Opportunity(OpportunityAction::Update(_))

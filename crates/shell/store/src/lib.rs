@@ -70,9 +70,11 @@ pub use erasures::Erasure;
 pub use error::StoreError;
 pub use forks::Fork;
 pub use logs::{LogRow, Pending};
-pub use neighbours::{NeighbourCase, NeighbourRecord, NeighbourRow, Regions, Taken};
+pub use neighbours::{
+    NeighbourCase, NeighbourRecord, NeighbourRow, PutOff, PutOffs, Regions, Taken,
+};
 pub use read::{BatchLimits, FeedItem, Position, StoredBatch, StoredRecord, WordsRow};
-pub use read_register::CaseRow;
+pub use read_register::{CaseRow, RegisterMark};
 pub use region::RegionMark;
 pub use region_news::{NoMoreNews, RegionNews};
 pub use witness::{AddCheckpoint, Witnessed};
@@ -184,6 +186,7 @@ pub struct Store {
     region: RegionNews,
     /// When a witness has something to state.
     statement_due: watch::Receiver<Option<UnixMillis>>,
+    n_register_changes: watch::Receiver<u64>,
     settled: watch::Receiver<bool>,
     /// The numbers of the logs that batches were read from.
     numbers: Arc<Mutex<BTreeMap<LogName, i64>>>,
@@ -230,8 +233,9 @@ impl Store {
         drop(db);
         let (region, read_pool, settled) = (now, read.clone(), config.is_settled);
         let files = writer::Files { write, read: read_pool, last_item, region, deadline, settled };
-        let writer::Told { commits, fault, region, statement_due, settled } =
-            writer::start(files, Arc::clone(&config), waiting);
+        let told = writer::start(files, Arc::clone(&config), waiting);
+        let writer::Told { commits, fault, region, statement_due, n_register_changes, settled } =
+            told;
         let numbers = Arc::default();
         Ok(Self {
             jobs,
@@ -241,6 +245,7 @@ impl Store {
             fault,
             region,
             statement_due,
+            n_register_changes,
             settled,
             numbers,
             config,

@@ -7,11 +7,12 @@
 //! Items of several regions stand in one order with our own, so that one cursor serves a reader of all of them. Nothing of
 //! a neighbour enters the register: it is our own region's. Not here: what makes an item worth keeping (`coordinator`).
 
+mod put_off;
+
 use std::collections::BTreeSet;
 
 use record::{
-    CommunityId, ItemId, Payload, RecordId, RegionId, UnixMillis,
-    limits::{MAX_NEIGHBOUR_ITEM_BYTES, MAX_NEIGHBOUR_ITEMS},
+    CommunityId, ItemId, Payload, RecordId, RegionId, UnixMillis, limits::MAX_NEIGHBOUR_ITEM_BYTES,
 };
 use sqlx::sqlite::SqliteRow;
 
@@ -25,6 +26,8 @@ use crate::{
     transaction::{self, Value},
     writer::{MAX_CARRIED_ITEMS, Scope},
 };
+
+pub use put_off::{PutOff, PutOffs};
 
 /// What is kept of a neighbouring region between two runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +81,10 @@ pub struct Taken {
     pub cases: Vec<NeighbourCase>,
     /// Items with their JSON, in order; those that are held already change nothing.
     pub items: Vec<(ItemId, String)>,
+    /// Items that were asked for again, which are no longer put off unless they are among the next.
+    pub asked_again: Vec<ItemId>,
+    /// Items that are put off; those that are already change nothing.
+    pub put_off: Vec<PutOff>,
 }
 
 impl Taken {
@@ -86,7 +93,12 @@ impl Taken {
         let records = self.records.iter().map(|it| it.header.len() + it.payload.len());
         let cases = self.cases.iter().map(|it| it.view.len());
         let items = self.items.iter().map(|(_, item)| item.len());
-        records.chain(cases).chain(items).fold(self.place.known.len(), usize::saturating_add)
+        let put_off = self.put_off.iter().map(|it| it.claim.len());
+        records
+            .chain(cases)
+            .chain(items)
+            .chain(put_off)
+            .fold(self.place.known.len(), usize::saturating_add)
     }
 }
 
@@ -140,7 +152,7 @@ impl Regions {
 
 /// Keeps what was taken; its items wait for the end of the group, where they get their numbers.
 pub(crate) async fn take(scope: &mut Scope<'_>, taken: Taken) -> Result<(), StoreError> {
-    let Taken { region, place, records, cases, items } = taken;
+    let Taken { region, place, records, cases, items, asked_again, put_off } = taken;
     let too_large = |(_, item): &(ItemId, String)| MAX_NEIGHBOUR_ITEM_BYTES < item.len();
     if items.iter().any(too_large) {
         let detail = format!("An item has more than {MAX_NEIGHBOUR_ITEM_BYTES} bytes.");
@@ -162,11 +174,14 @@ pub(crate) async fn take(scope: &mut Scope<'_>, taken: Taken) -> Result<(), Stor
         let said = [header.into(), payload.into(), told_at.into()];
         scope.tx.write(sql, key.into_iter().chain(said)).await?;
     }
+    scope.group.changed_cases |= !cases.is_empty();
     for NeighbourCase { region: _, id: case, kind, view } in cases {
         let sql = "INSERT INTO neighbour_cases (region, id, kind, view) VALUES (?, ?, ?, ?)
                    ON CONFLICT (region, id) DO UPDATE SET view = excluded.view";
         scope.tx.write(sql, [id(), case.as_bytes().into(), kind.into(), view.into()]).await?;
     }
+    let told = items.iter().map(|(item, _)| *item);
+    put_off::keep(scope, region, told.chain(asked_again), put_off).await?;
     scope.group.neighbour_items.extend(items.into_iter().map(|(item, json)| (region, item, json)));
     Ok(())
 }
@@ -219,7 +234,15 @@ pub(crate) async fn forget_others(
     kept: &BTreeSet<RegionId>,
 ) -> Result<(), StoreError> {
     let marks = vec!["?"; kept.len()].join(", ");
-    for table in ["neighbours", "neighbour_records", "neighbour_cases", "neighbour_items"] {
+    scope.group.changed_cases = true;
+    let tables = [
+        "neighbours",
+        "neighbour_records",
+        "neighbour_cases",
+        "neighbour_items",
+        "neighbour_put_off",
+    ];
+    for table in tables {
         let sql = format!("DELETE FROM {table} WHERE region NOT IN ({marks})");
         scope.tx.write(&sql, kept.iter().map(|it| it.as_bytes().into())).await?;
     }
@@ -324,16 +347,16 @@ impl Store {
         self.read_of(&sql, values).await?.iter().map(read_any).collect()
     }
 
-    /// How many items of a neighbouring region may still be kept: the limit less those that are.
+    /// How many items of a neighbouring region are kept.
     ///
     /// # Errors
     ///
     /// As [`Store::keep_neighbours`].
-    pub async fn room_for_neighbour(&self, region: RegionId) -> Result<u64, StoreError> {
+    pub async fn n_neighbour_items(&self, region: RegionId) -> Result<u64, StoreError> {
         let sql = "SELECT COUNT(*) FROM neighbour_items WHERE region = ?";
         let stored = self.read_of(sql, [region.as_bytes().into()]).await?;
         let n_held: i64 = stored.first().map_or(Ok(0), |row| rows::column(row, 0))?;
-        Ok(MAX_NEIGHBOUR_ITEMS.saturating_sub(n_held.unsigned_abs()))
+        Ok(n_held.unsigned_abs())
     }
 
     /// The proved records of a case of a neighbouring region, in ascending order of id.

@@ -26,7 +26,19 @@ pub struct CaseRow {
     pub view: String,
 }
 
+/// How many changes of cases this process has seen: as long as it is equal, no case of the register or of a neighbouring
+/// region is another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RegisterMark(u64);
+
 impl Store {
+    /// What is compared to see whether any case changed. Taken before the cases are read, it may be older than they are,
+    /// never newer.
+    #[must_use]
+    pub fn register_mark(&self) -> RegisterMark {
+        RegisterMark(*self.n_register_changes.borrow())
+    }
+
     /// Cases of one kind after a case number, in the order in which they became known here.
     ///
     /// # Errors

@@ -288,6 +288,7 @@ async fn forget_case(scope: &mut Scope<'_>, case_no: i64) -> Result<(), StoreErr
         "UPDATE cases SET kind = NULL, state = NULL, provisional = 0, view = NULL, deadline = NULL,
                                 deadline_why = NULL, name = NULL
                WHERE case_no = ? AND kind IS NOT NULL";
+    scope.group.changed_cases = true;
     scope.tx.write(sql, [case_no.into()]).await
 }
 
@@ -313,6 +314,7 @@ async fn write_case(scope: &mut Scope<'_>, case_no: i64, case: &Case) -> Result<
         name.into(),
         case_no.into(),
     ];
+    scope.group.changed_cases = true;
     scope.tx.write(sql, values).await
 }
 

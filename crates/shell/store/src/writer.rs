@@ -98,6 +98,8 @@ pub(crate) struct Group {
     pub(crate) own_grew: bool,
     /// By what.
     pub(crate) added: Added,
+    /// Whether a case of the register or of a neighbouring region was written or taken away.
+    pub(crate) changed_cases: bool,
     /// Items of neighbouring regions that wait for the end of the group.
     pub(crate) neighbour_items: Vec<(RegionId, ItemId, String)>,
     /// How many feed items were written.
@@ -143,6 +145,8 @@ struct Writer {
     /// Whether something was erased that the write-ahead log may still hold.
     must_fold: bool,
     statement_due: watch::Sender<Option<UnixMillis>>,
+    /// How many transactions may have changed cases.
+    n_register_changes: watch::Sender<u64>,
     /// The time of the group before.
     last_instant: UnixMillis,
     /// The end of the feed.
@@ -169,6 +173,7 @@ pub(crate) struct Told {
     pub(crate) fault: watch::Receiver<Option<StoreError>>,
     pub(crate) region: RegionNews,
     pub(crate) statement_due: watch::Receiver<Option<UnixMillis>>,
+    pub(crate) n_register_changes: watch::Receiver<u64>,
     pub(crate) settled: watch::Receiver<bool>,
 }
 
@@ -182,6 +187,7 @@ pub(crate) fn start(files: Files, config: Arc<StoreConfig>, jobs: mpsc::Receiver
     let is_witness = region.newest().roster.witnesses().contains(&config.own.name.community);
     let (statement, statement_due) = watch::channel(is_witness.then_some(UnixMillis(0)));
     let (region_told, region_now) = region_news(Arc::clone(&region));
+    let (register_changed, n_register_changes) = watch::channel(0);
     let writer = Writer {
         file: write,
         read,
@@ -197,11 +203,19 @@ pub(crate) fn start(files: Files, config: Arc<StoreConfig>, jobs: mpsc::Receiver
         fault,
         must_fold: true,
         statement_due: statement,
+        n_register_changes: register_changed,
         last_instant: last_item.position.instant,
         last_item,
     };
     tokio::spawn(writer.run(jobs));
-    Told { commits, fault: told, region: region_now, statement_due, settled: is_settled }
+    Told {
+        commits,
+        fault: told,
+        region: region_now,
+        statement_due,
+        n_register_changes,
+        settled: is_settled,
+    }
 }
 
 /// Jobs that are committed together, and the room they take of what may wait.
@@ -329,6 +343,8 @@ impl Writer {
             self.tails.clear();
             self.duties = None;
             self.not_before = Instant::now() + AFTER_A_FAULT;
+            // It may have been committed all the same.
+            self.note_register_change();
         }
         self.tell_fault(ended.as_ref().err());
         if ended.is_ok() {
@@ -353,6 +369,11 @@ impl Writer {
             self.region = Arc::clone(&region);
             self.region_told.tell(region);
         }
+    }
+
+    /// Told once it is committed: whoever sees the number reads what it counts.
+    fn note_register_change(&self) {
+        self.n_register_changes.send_modify(|n| *n = n.wrapping_add(1));
     }
 
     fn tell_fault(&self, met: Option<&StoreError>) {
@@ -406,6 +427,9 @@ impl Writer {
         let heads = logs::write_changed(&mut scope).await?;
         let last = scope.tx.commit(register::NEXT_DEADLINE).await?;
         self.tell_region(region);
+        if group.changed_cases {
+            self.note_register_change();
+        }
         if settled != *self.settled.borrow() {
             self.settled.send_replace(settled);
             // What a coordinator could not say meanwhile is found in the file.

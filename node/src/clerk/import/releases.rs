@@ -187,15 +187,7 @@ async fn load(peer: &Peer, ocid: &str) -> Result<Process, StoreError> {
     let Some(row) = peer.store().case_named(ocid).await? else { return Ok(Process::default()) };
     let mut seen = Seen::new();
     for record in peer.store().case_records(row.case_no).await? {
-        match record.record.payload() {
-            Some(Payload::Opportunity(OpportunityAction::Publish(publication))) => {
-                seen.insert(key(&publication.release));
-            }
-            Some(Payload::Opportunity(OpportunityAction::Update(release))) => {
-                seen.insert(key(&release));
-            }
-            Some(_) | None => {}
-        }
+        seen.extend(record.record.payload().as_ref().and_then(Payload::release).map(key));
     }
     Ok(Process { case: Some(row.id), seen })
 }

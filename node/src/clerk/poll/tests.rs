@@ -1,6 +1,3 @@
-use std::sync::Arc;
-
-use peer::{CharterFile, DataFolder, Role};
 use proto::{
     clerk::AddMembersRequest,
     kinds::{
@@ -8,14 +5,10 @@ use proto::{
         text::{Text, Wording},
     },
 };
-use record::{
-    name::Name,
-    time::{DAY_MILLIS, HOUR_MILLIS},
-};
-use runtime::clock::SystemClock;
+use record::time::{DAY_MILLIS, HOUR_MILLIS};
 
 use super::*;
-use crate::clerk::member;
+use crate::clerk::{member, samples::founded};
 
 /// A community, its ballot box, and the numbers of its people.
 struct Community {
@@ -28,17 +21,7 @@ struct Community {
 impl Community {
     /// With so many people on its published roll.
     async fn with_people(n_people: usize) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let home = DataFolder::at(&folder.path().join("home"));
-        let network = "test.folkmoot.example".parse().unwrap();
-        let id = home.found(&network, &Name::parse("Harbour Baths Society").unwrap()).unwrap();
-        let charter = folder.path().join("charter.toml");
-        let text =
-            format!("network = \"{network}\"\nname = \"Estuary\"\n[[founders]]\nid = \"{id}\"\n");
-        std::fs::write(&charter, text).unwrap();
-        let charter = CharterFile::read(&charter).unwrap();
-        let clock = Arc::new(SystemClock::new());
-        let peer = Peer::open(&home, charter, Role::Node, clock).await.unwrap();
+        let (folder, peer) = founded().await;
         let ballots = BallotBox::open(&folder.path().join("ballots.sqlite")).await.unwrap();
         let names = (1..=n_people).map(|n| format!("Invented Person {n}")).collect();
         let members = member::add(&ballots, AddMembersRequest { names }).await.unwrap().members;

@@ -11,7 +11,13 @@ pub const MAX_NEIGHBOUR_ITEMS: u64 = 1_000_000;
 pub const MAX_NEIGHBOUR_ITEM_BYTES: usize = 256 * 1024;
 /// The most records that may have caused an item of a neighbouring region: one of each member, and a few.
 pub const MAX_ITEM_CAUSES: usize = 1_024;
-/// What a coordinator takes of neighbouring regions.
+/// The most items of one neighbouring region that wait to be proved: what a day of an island without a line brings.
+pub const MAX_NEIGHBOUR_PUT_OFF: usize = 1_024;
+/// And the most bytes of them: 1,024 items that 100 records each caused, at 160 bytes a record.
+pub const MAX_NEIGHBOUR_PUT_OFF_BYTES: usize = 16 * 1024 * 1024;
+/// Readers of sums who wait while every case is read: each takes a connection.
+pub const MAX_WAITING_SUMS: usize = 64;
+/// What a coordinator takes of neighbouring regions, and what it gives of them.
 pub const NEIGHBOURS: &[Limit] = &[
     limit(
         "neighbour.too_many",
@@ -40,5 +46,26 @@ pub const NEIGHBOURS: &[Limit] = &[
         "records",
         "one of each member, and a few",
         400,
+    ),
+    limit(
+        "neighbour.too_many_put_off",
+        MAX_NEIGHBOUR_PUT_OFF as u64,
+        "items",
+        "of one region, that wait to be proved",
+        429,
+    ),
+    limit(
+        "neighbour.too_much_put_off",
+        MAX_NEIGHBOUR_PUT_OFF_BYTES as u64,
+        "bytes",
+        "of those items: 100 records each, at 160 bytes",
+        429,
+    ),
+    limit(
+        "page.too_many_sums",
+        MAX_WAITING_SUMS as u64,
+        "readers",
+        "who wait while every case is read",
+        503,
     ),
 ];

@@ -27,7 +27,7 @@ pub use receipt::{Cosignatures, Receipt};
 pub use status::Status;
 pub use words::{Notice, Text};
 
-use crate::{kind::Known, region::RegionAction};
+use crate::{ids::RegionId, kind::Known, region::RegionAction};
 
 /// The payload of a record whose kind is known and whose bytes hold nothing unknown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,16 +81,45 @@ impl Payload {
         }
     }
 
+    /// The region that an opening record names, to whose register its case belongs; `None` for every other record.
+    #[must_use]
+    pub const fn region(&self) -> Option<RegionId> {
+        match self {
+            Self::Covenant(CovenantAction::Propose(it)) => Some(it.region),
+            Self::Opportunity(OpportunityAction::Publish(it)) => Some(it.region),
+            Self::Pool(PoolAction::Open(it)) => Some(it.region),
+            Self::Poll(PollAction::Open(it)) => Some(it.region),
+            Self::Covenant(CovenantAction::Sign(_) | CovenantAction::Decline { .. })
+            | Self::Opportunity(OpportunityAction::Update(_))
+            | Self::Pool(PoolAction::Close { .. })
+            | Self::Text(_)
+            | Self::Notice(_)
+            | Self::Pledge(_)
+            | Self::Roll(_)
+            | Self::Tally(_)
+            | Self::Result(_)
+            | Self::Receipt(_)
+            | Self::Cosignatures(_)
+            | Self::Evidence(_)
+            | Self::RegionEpoch(_)
+            | Self::Affiliation(_)
+            | Self::Erase(_)
+            | Self::Erased(_)
+            | Self::Index(_)
+            | Self::Status(_) => None,
+        }
+    }
+
     /// Whether the record opens a case, so that its own id becomes the case's id.
     #[must_use]
     pub const fn opens_case(&self) -> bool {
-        matches!(
-            self,
-            Self::Covenant(CovenantAction::Propose(_))
-                | Self::Opportunity(OpportunityAction::Publish(_))
-                | Self::Pool(PoolAction::Open(_))
-                | Self::Poll(PollAction::Open(_))
-        )
+        self.region().is_some()
+    }
+
+    /// The release that a record of an opportunity holds.
+    #[must_use]
+    pub const fn release(&self) -> Option<&opportunity::Release> {
+        if let Self::Opportunity(action) = self { Some(action.release()) } else { None }
     }
 
     /// Whether the record belongs to a case at all: it opens one, or its first reference names one.
@@ -172,6 +201,8 @@ mod tests {
             lock_rule: pool::LockRule::AtClose,
         }));
         assert!(opening.opens_case() && opening.is_of_a_case());
+        assert_eq!(opening.region(), Some(crate::RegionId::from_bytes([3; 32])));
+        assert_eq!(opening.release(), None);
         assert_eq!(opening.kind(), Known::Pool);
     }
 

@@ -66,6 +66,17 @@ pub enum OpportunityAction {
     Update(Release),
 }
 
+impl OpportunityAction {
+    /// The release in it, first or later.
+    #[must_use]
+    pub const fn release(&self) -> &Release {
+        match self {
+            Self::Publish(publication) => &publication.release,
+            Self::Update(release) => release,
+        }
+    }
+}
+
 /// The opening record of an opportunity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Publication {

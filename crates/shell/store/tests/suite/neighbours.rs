@@ -2,8 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use record::{CommunityId, ItemId, RecordId, RegionId, limits::MAX_NEIGHBOUR_ITEM_BYTES};
-use store::{NeighbourCase, NeighbourRecord, NeighbourRow, Position, Regions, StoreError, Taken};
+use record::{
+    CommunityId, ItemId, RecordId, RegionId, UnixMillis, limits::MAX_NEIGHBOUR_ITEM_BYTES,
+};
+use store::{
+    NeighbourCase, NeighbourRecord, NeighbourRow, Position, PutOff, PutOffs, Regions, StoreError,
+    Taken,
+};
 
 use crate::world::{Place, place};
 
@@ -21,8 +26,15 @@ fn taken(of: u8, items: Vec<(ItemId, String)>) -> Taken {
         coordinator: CommunityId::from_bytes([9; 32]),
         cursor: format!("cursor {}", items.len()),
     };
-    let (records, cases) = (Vec::new(), Vec::new());
-    Taken { region: region(of), place: after, records, cases, items }
+    Taken {
+        region: region(of),
+        place: after,
+        records: Vec::new(),
+        cases: Vec::new(),
+        items,
+        asked_again: Vec::new(),
+        put_off: Vec::new(),
+    }
 }
 
 async fn told(node: &Place, regions: &Regions) -> Vec<String> {
@@ -93,8 +105,13 @@ async fn records_and_cases_are_kept_and_what_is_no_neighbours_any_more_is_forgot
         };
         let (records, cases) = (vec![record], vec![view]);
         let items = vec![item(of)];
+        let mark = node.store.register_mark();
         node.store.take_from_neighbour(Taken { records, cases, ..taken(of, items) }).await.unwrap();
+        assert_ne!(node.store.register_mark(), mark);
     }
+    let mark = node.store.register_mark();
+    node.store.take_from_neighbour(taken(1, vec![item(3)])).await.unwrap();
+    assert_eq!(node.store.register_mark(), mark, "no case came with it");
     assert_eq!(node.store.neighbour_cases(None, 10).await.unwrap().len(), 2);
     let after = node.store.neighbour_cases(Some((region(1), case)), 10).await.unwrap();
     assert_eq!(after.iter().map(|it| it.region).collect::<Vec<_>>(), [region(2)]);
@@ -102,4 +119,43 @@ async fn records_and_cases_are_kept_and_what_is_no_neighbours_any_more_is_forgot
     assert!(node.store.neighbour_records(region(1), case).await.unwrap().is_empty());
     assert_eq!(node.store.neighbour_records(region(2), case).await.unwrap().len(), 1);
     assert_eq!(told(&node, &Regions::All).await, [item(2).1]);
+}
+
+fn put_off(n: u8, n_tries: u32, due_at: u64) -> PutOff {
+    let claim = format!("claim {n}");
+    PutOff { id: item(n).0, claim, n_tries, due_at: UnixMillis(due_at) }
+}
+
+/// The numbers of tries of what is due by then.
+async fn due(node: &Place, now: u64) -> Vec<(ItemId, u32)> {
+    let due = node.store.due_again(region(1), UnixMillis(now), 10).await.unwrap();
+    due.into_iter().map(|it| (it.id, it.n_tries)).collect()
+}
+
+#[tokio::test]
+async fn what_is_put_off_waits_until_it_is_due_and_goes_once_it_was_taken_or_given_up() {
+    let node = place(1).await;
+    let [one, two, three] = [put_off(1, 0, 20), put_off(2, 0, 10), put_off(3, 0, 30)];
+    let first = Taken { put_off: vec![one, two, three], ..taken(1, vec![]) };
+    node.store.take_from_neighbour(first).await.unwrap();
+    let waiting = PutOffs { n_items: 3, n_bytes: 21, due_at: Some(UnixMillis(10)) };
+    assert_eq!(node.store.put_offs(region(1)).await.unwrap(), waiting);
+    assert_eq!(node.store.put_offs(region(2)).await.unwrap(), PutOffs::default());
+    assert!(due(&node, 9).await.is_empty());
+    assert_eq!(due(&node, 20).await, [(item(2).0, 0), (item(1).0, 0)], "the longest due first");
+
+    // The first is told again, the second fails again, the third comes by the feed.
+    let again = Taken {
+        asked_again: vec![item(1).0, item(2).0],
+        put_off: vec![put_off(2, 1, 50)],
+        ..taken(1, vec![item(1), item(3)])
+    };
+    node.store.take_from_neighbour(again).await.unwrap();
+    assert_eq!(due(&node, 99).await, [(item(2).0, 1)]);
+    // The feed tells what is put off already: that changes nothing.
+    let told = Taken { put_off: vec![put_off(2, 0, 10)], ..taken(1, vec![]) };
+    node.store.take_from_neighbour(told).await.unwrap();
+    assert_eq!(due(&node, 99).await, [(item(2).0, 1)]);
+    node.store.keep_neighbours(BTreeSet::new()).await.unwrap();
+    assert_eq!(node.store.put_offs(region(1)).await.unwrap(), PutOffs::default());
 }

@@ -257,3 +257,16 @@ async fn interleaved(steps: Vec<(usize, u64)>) -> (Views, Views) {
     }
     (views(&reader.store).await, views(&reference.store).await)
 }
+
+#[tokio::test]
+async fn the_mark_of_the_register_changes_with_cases_and_with_nothing_else() {
+    let node = place(1).await;
+    let mut marks = vec![node.store.register_mark()];
+    let opened = append(&node.store, pool(10)).await;
+    marks.push(node.store.register_mark());
+    append(&node.store, pledge(opened.id, 4)).await;
+    marks.push(node.store.register_mark());
+    assert!(marks.windows(2).all(|it| it[0] != it[1]), "{marks:?}");
+    append_unknown(&node.store, 1).await;
+    assert_eq!(marks.last(), Some(&node.store.register_mark()), "it is of no case");
+}

@@ -25,7 +25,7 @@ use record::{
 use serde_json::value::RawValue;
 
 pub use record::limits::MAX_NOTICE_BYTES;
-pub use wording::wording_of;
+pub use wording::{wording_of, wordings_of};
 
 /// The most releases taken from one file.
 pub const MAX_RELEASES: usize = MAX_IMPORT_RELEASES;

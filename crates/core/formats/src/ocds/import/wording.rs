@@ -1,12 +1,39 @@
 //! What a release says in words: its title and its description.
 
 use record::{
-    canonical_text,
+    Payload, canonical_text,
     payload::words::{Language, Wording},
 };
 use serde_json::Value;
 
 use super::{MAX_TITLE_CHARS, find};
+
+/// What a record of words says: a text in each of its languages, a notice in its own. `None` for a record that is none of
+/// words, and for a notice that is no release.
+#[must_use]
+pub fn wordings_of(payload: Payload) -> Option<Vec<Wording>> {
+    match payload {
+        Payload::Text(text) => Some(text.wordings),
+        Payload::Notice(notice) => wording_of(&notice.release_json).map(|it| vec![it]),
+        Payload::Covenant(_)
+        | Payload::Opportunity(_)
+        | Payload::Pool(_)
+        | Payload::Pledge(_)
+        | Payload::Roll(_)
+        | Payload::Poll(_)
+        | Payload::Tally(_)
+        | Payload::Result(_)
+        | Payload::Receipt(_)
+        | Payload::Cosignatures(_)
+        | Payload::Evidence(_)
+        | Payload::RegionEpoch(_)
+        | Payload::Affiliation(_)
+        | Payload::Erase(_)
+        | Payload::Erased(_)
+        | Payload::Index(_)
+        | Payload::Status(_) => None,
+    }
+}
 
 /// The title and the description of a notice, in the language that it names, or else English. `None` if it is no
 /// release with an ocid.
