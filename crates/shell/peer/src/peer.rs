@@ -19,6 +19,7 @@ use tokio::sync::{broadcast, watch};
 
 use self::opening::{check_charter, check_network};
 use crate::{
+    branches::Branches,
     charter::CharterFile,
     folder::{DataFolder, FolderError, Keys},
     heads::OpenedHeads,
@@ -107,6 +108,8 @@ pub(crate) struct Shared {
     region_page: KeptPage,
     identities: Mutex<BTreeMap<LogName, Arc<LogIdentity>>>,
     heads: OpenedHeads,
+    /// Whose turn it is to be asked for another branch of a forked log.
+    pub(crate) branches: Arc<Branches>,
     verified: Arc<Verified>,
     /// Told when every stream is to end.
     ending: StopSignal,
@@ -172,6 +175,7 @@ impl Peer {
                 region_page: KeptPage::default(),
                 identities: Mutex::default(),
                 heads: OpenedHeads::default(),
+                branches: Arc::default(),
                 verified: Arc::default(),
                 ending: StopSignal::new(),
                 accused: Mutex::default(),

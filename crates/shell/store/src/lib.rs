@@ -15,6 +15,7 @@
 mod accept;
 mod acks;
 mod append;
+mod branches;
 mod claims;
 mod connection;
 mod copy;
@@ -60,6 +61,7 @@ use crate::{connection::WriteFile, readers::Readers};
 pub use accept::{Accepted, Incoming};
 pub use acks::StoredAck;
 pub use append::{Appended, Draft, Guard, Reference};
+pub use branches::Fetched;
 pub use claims::{Agreement, Claim};
 pub use copy::{copy, eras, form, n_records, statuses_of};
 pub use db::Waits;
