@@ -424,13 +424,12 @@ impl Run {
         }
     }
 
-    /// Which cases have to be the same everywhere. Of a log with two histories not everybody holds the same one: of a
-    /// node's, that concerns the cases that it takes part in; of a coordinator's, the time of every record.
+    /// Which cases have to be the same everywhere. Of a coordinator's log with two histories not everybody holds the same
+    /// one, and that concerns the time of every record.
     pub(crate) fn compared(&self) -> Compared {
         match (self.plan.deceit, self.guilty()) {
             (Deceit::TwoFaces, Some(_)) => Compared::None,
-            (_, Some(guilty)) => Compared::Without(guilty),
-            (_, None) => Compared::All,
+            (_, Some(_) | None) => Compared::All,
         }
     }
 

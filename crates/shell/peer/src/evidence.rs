@@ -58,7 +58,7 @@ impl Peer {
 
 /// What the author of a forked log is told, once on each stream. It names the log in words only: nothing is stopped.
 pub(crate) fn told_to_author(fork: &Fork) -> Refusal {
-    let Fork { log, frozen_size, evidence_log, evidence_index } = fork;
+    let Fork { log, frozen_size, evidence_log, evidence_index, is_elsewhere: _ } = fork;
     let detail = format!(
         "The log {log} has two histories that contradict each other. Its first {frozen_size} records count for ever; \
          those after them are kept and shown and do not count. The evidence is record {evidence_index} of \

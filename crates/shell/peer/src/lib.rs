@@ -41,6 +41,7 @@ pub mod silence;
 pub mod stream;
 pub mod visit;
 
+mod branches;
 mod cosignatures;
 mod evidence;
 mod heads;

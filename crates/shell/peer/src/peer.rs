@@ -19,6 +19,7 @@ use tokio::sync::{broadcast, watch};
 
 use self::opening::{check_charter, check_network};
 use crate::{
+    branches::Branches,
     charter::CharterFile,
     folder::{DataFolder, FolderError, Keys},
     growth::{self, Growth},
@@ -108,6 +109,8 @@ pub(crate) struct Shared {
     region_page: KeptPage,
     identities: Mutex<BTreeMap<LogName, Arc<LogIdentity>>>,
     heads: OpenedHeads,
+    /// Whose turn it is to be asked for another branch of a forked log.
+    pub(crate) branches: Arc<Branches>,
     verified: Arc<Verified>,
     /// Told when every stream is to end.
     ending: StopSignal,
@@ -173,6 +176,7 @@ impl Peer {
                 region_page: KeptPage::default(),
                 identities: Mutex::default(),
                 heads: OpenedHeads::default(),
+                branches: Arc::default(),
                 verified: Arc::default(),
                 ending: StopSignal::new(),
                 accused: Mutex::default(),

@@ -9,6 +9,7 @@
 //!
 //! Both sides keep reading while they wait to send, so that two full queues never wait for each other.
 
+mod branch;
 mod end;
 mod withheld;
 
@@ -25,6 +26,7 @@ use store::{Accepted, BatchLimits, Incoming, StoreError};
 use tokio::{
     sync::{broadcast, mpsc},
     task::JoinSet,
+    time::{Instant, sleep_until},
 };
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::Status;
@@ -39,6 +41,7 @@ use crate::{
     peer::Peer,
 };
 
+use self::branch::OfBranches;
 pub use end::StreamEnd;
 
 /// A loaded batch is put into the queue only while it holds fewer frames than this.
@@ -73,7 +76,8 @@ pub async fn run(
     let mut orders = peer.orders_changed();
     orders.mark_unchanged();
     let (admitted, seats) = (peer.admitted(), peer.region().quorum());
-    let held = peer.held_logs().await?;
+    let mut taken = peer.branches().listen();
+    let (branches, held) = OfBranches::begin(peer, remote).await?;
     let config = ExchangeConfig { quorum: peer.quorum().await?, ..peer.exchange_config() };
     let (exchange, first) = Exchange::new(config, held);
     // At most one for each load and batch under way, which the exchange's credit bounds.
@@ -88,13 +92,12 @@ pub async fn run(
         added: None,
         told_of_dates: false,
         keeping: JoinSet::new(),
+        branches,
     };
-    stream.carry_out(first).await?;
-    stream.queue.push_back(Frame::Offered);
-    stream.tell_standings().await?;
-    stream.tell_of_forks().await?;
+    stream.begin(first).await?;
     loop {
         let has_frames = !stream.queue.is_empty();
+        let look_at = stream.branches.look_at();
         // In this order, so that a run can be repeated. What the other side sends comes last: however much that is, it
         // keeps nothing else waiting. Growth takes longer to be written than to be told, answers are bounded by credit,
         // and the queue by what both of them put into it; so its turn comes.
@@ -107,6 +110,10 @@ pub async fn run(
                 }
             }
             Ok(()) = orders.changed() => return Err(StreamEnd::Missed),
+            Ok(()) = taken.changed() => return Err(StreamEnd::OtherBranch),
+            () = sleep_until(look_at.unwrap_or_else(Instant::now)), if look_at.is_some() => {
+                stream.look_at_branches().await?;
+            }
             growth = grown.recv() => stream.on_growth(growth).await?,
             status = treated.recv() => match status {
                 Ok(status) => stream.handle(Input::Treated(status)).await?,
@@ -175,9 +182,18 @@ struct ReplicationStream<'a> {
     told_of_dates: bool,
     /// Cosignatures on their way into the store.
     keeping: JoinSet<()>,
+    branches: OfBranches,
 }
 
 impl ReplicationStream<'_> {
+    /// Offers what is held, and tells the other side what it has to know.
+    async fn begin(&mut self, first: Vec<Output>) -> Result<(), StreamEnd> {
+        self.carry_out(first).await?;
+        self.queue.push_back(Frame::Offered);
+        self.tell_standings().await?;
+        self.tell_of_forks().await
+    }
+
     /// Tells the other side if its own log forked.
     async fn tell_of_forks(&mut self) -> Result<(), StreamEnd> {
         let forks = self.peer.store().forks().await?;
@@ -230,8 +246,12 @@ impl ReplicationStream<'_> {
         if growth.logs.iter().any(is_theirs) && hello::is_replaced(self.peer, self.remote) {
             return Err(StreamEnd::KeyReplaced);
         }
+        self.branches.hurry();
         self.added = growth.added.clone();
         for held in &growth.logs {
+            if self.branches.is_fetched(held.log) {
+                continue;
+            }
             self.handle(Input::LocalHead(Box::new(held.clone()))).await?;
         }
         self.added = None;
@@ -247,7 +267,11 @@ impl ReplicationStream<'_> {
                     None => self.read(output),
                 },
                 Output::Store(batch) => self.store(batch).await?,
-                Output::Evidence(evidence) => self.peer.file_evidence(evidence).await?,
+                Output::Evidence(evidence) => {
+                    let log = LogName { community: evidence.community, era: evidence.era };
+                    self.peer.file_evidence(evidence).await?;
+                    self.note_branch(log).await?;
+                }
                 Output::KeptHead { log, checkpoint, identity } => {
                     let (bundle, note) = (identity.bundle().to_vec(), checkpoint.to_vec());
                     self.keep_head(log, bundle, note).await?;
@@ -286,6 +310,10 @@ impl ReplicationStream<'_> {
         if let Some(refused) = self.not_given(&output) {
             // A stream that has ended needs no answer.
             let _ = self.answers.send(refused);
+            return;
+        }
+        if matches!(&output, Output::CheckRoot { log, .. } if self.branches.is_fetched(*log)) {
+            // Of a branch that is not held whole there is nothing to say.
             return;
         }
         let (store, answers) = (self.peer.store().clone(), self.answers.clone());
@@ -395,17 +423,14 @@ impl ReplicationStream<'_> {
             completes,
             identity: identity.map(|it| it.bundle().to_vec()),
         };
+        if self.branches.is_fetched(log) {
+            return self.keep_branch(incoming).await;
+        }
         let (durable, answers) = (self.peer.store().accept(incoming).await?, self.answers.clone());
         tokio::spawn(async move {
             let answer = match durable.await {
                 Ok(Accepted { size, cosignatures }) => Input::Durable { log, size, cosignatures },
-                Err(error) => {
-                    let reason =
-                        if error.is_disk_full() { "store.disk_full" } else { "store.failed" };
-                    let detail = "the records could not be stored here; nothing of them was kept";
-                    tracing::error!(%log, %error, "records of another log were not stored");
-                    Input::NotStored { log, reason, detail: detail.to_owned() }
-                }
+                Err(error) => not_stored(log, &error),
             };
             let _ = answers.send(answer);
         });
@@ -435,6 +460,13 @@ impl ReplicationStream<'_> {
 fn weight(record: &VerifiedRecord) -> usize {
     let content = record.content();
     record.header_bytes().len() + content.map_or(0, |it| it.salt.0.len() + it.payload.len())
+}
+
+fn not_stored(log: LogName, error: &StoreError) -> Input {
+    let reason = if error.is_disk_full() { "store.disk_full" } else { "store.failed" };
+    let detail = "the records could not be stored here; nothing of them was kept".to_owned();
+    tracing::error!(%log, %error, "records of another log were not stored");
+    Input::NotStored { log, reason, detail }
 }
 
 fn not_loaded(log: LogName, error: &StoreError) -> Input {

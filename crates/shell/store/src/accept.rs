@@ -220,6 +220,21 @@ impl Completed {
     }
 }
 
+/// Keeps the checkpoint that a branch ends with which took the place of another; it is not cosigned.
+pub(crate) async fn complete(
+    scope: &mut Scope<'_>,
+    log: LogName,
+    (frontier, checkpoint): (&Frontier, &[u8]),
+    completes: bool,
+) -> Result<(), StoreError> {
+    if !completes {
+        return Ok(());
+    }
+    let held = scope.tails.get(&mut scope.tx, log).await?.map(|it| it.row.clone());
+    let completed = Completed::of(scope, held.as_ref(), (frontier, checkpoint), false)?;
+    completed.keep(scope, log, false).await.map(drop)
+}
+
 /// Signatures kept on a checkpoint: as many as C2SP asks every reader to accept.
 const MAX_KEPT_SIGNATURES: usize = 16;
 

@@ -57,6 +57,9 @@ pub(crate) async fn read(scope: &mut Scope<'_>, mirror: &Cosigner) -> Result<Dut
             continue;
         }
         let (root, held_at) = head_of(&row, mirror)?;
+        if *size <= receipted && has_stated_another(scope, row.name, (*size, root)).await? {
+            continue;
+        }
         // What was accepted of a log after it forked is held and not receipted.
         if receipted < *size && witness::may_cosign(scope, row.name, Some(&row), &[]).await? {
             duties.receipts.recover(row.name, (*size, root), held_at.min(scope.now));
@@ -64,6 +67,25 @@ pub(crate) async fn read(scope: &mut Scope<'_>, mirror: &Cosigner) -> Result<Dut
         duties.index.note_head(row.name, (*size, root), indexed < *size, scope.now);
     }
     Ok(duties)
+}
+
+/// Whether we have stated another head of this size: another branch of a forked log is held now.
+async fn has_stated_another(
+    scope: &mut Scope<'_>,
+    log: LogName,
+    (size, root): (u64, Hash),
+) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM stated_heads
+               WHERE community = ? AND era = ? AND size = ? AND root <> ? AND seat = ? LIMIT 1";
+    let own = scope.config.own.name.community;
+    let values = [
+        log.community.as_bytes().into(),
+        i64::from(log.era).into(),
+        rows::to_i64(size)?.into(),
+        root.as_bytes().into(),
+        own.as_bytes().into(),
+    ];
+    Ok(!scope.tx.read(sql, values).await?.is_empty())
 }
 
 fn read_size(row: &SqliteRow) -> Result<(LogName, u64), StoreError> {

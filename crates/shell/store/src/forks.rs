@@ -35,7 +35,9 @@ use crate::{
     writer::Scope,
 };
 
-pub(crate) use statements::{quorum, state, state_all, statements_changed};
+pub(crate) use statements::{
+    largest_fetched, quorum, state, state_all, stated_sizes, statements_changed,
+};
 
 /// A log that forked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +51,8 @@ pub struct Fork {
     pub evidence_log: LogName,
     /// The index of that record.
     pub evidence_index: u64,
+    /// Whether more than half of the seats may state a larger head than this, of another branch than the one held here.
+    pub is_elsewhere: bool,
 }
 
 impl Store {
@@ -66,7 +70,8 @@ impl Store {
                 logs::log_of_place(&mut db, rows::column(row, 3)?).await?;
             let frozen_size: i64 = rows::column(row, 2)?;
             let frozen_size = frozen_size.unsigned_abs();
-            forks.push(Fork { log: read_name(row)?, frozen_size, evidence_log, evidence_index });
+            let (log, is_elsewhere) = (read_name(row)?, rows::column(row, 4)?);
+            forks.push(Fork { log, frozen_size, evidence_log, evidence_index, is_elsewhere });
         }
         Ok(forks)
     }
@@ -103,7 +108,8 @@ impl Store {
     }
 }
 
-const FORKS: &str = "SELECT community, era, frozen_size, place FROM forks ORDER BY community, era";
+const FORKS: &str = "SELECT community, era, frozen_size, place, is_elsewhere FROM forks
+                     ORDER BY community, era";
 
 fn read_name(row: &SqliteRow) -> Result<LogName, StoreError> {
     rows::log_name(row, 0)
@@ -229,15 +235,18 @@ async fn judge(scope: &mut Scope<'_>, log: LogName, row: &LogRow) -> Result<(), 
     let after = standing.map(|_| stated);
     let sql = match standing {
         Some(_) => {
-            "INSERT INTO forks (community, era, frozen_size, place) VALUES (?, ?, ?, ?)
-             ON CONFLICT (community, era)
-             DO UPDATE SET frozen_size = excluded.frozen_size, place = excluded.place"
+            "INSERT INTO forks (community, era, frozen_size, place, is_elsewhere)
+             VALUES (?, ?, ?, ?, ?) ON CONFLICT (community, era)
+             DO UPDATE SET frozen_size = excluded.frozen_size, place = excluded.place,
+               is_elsewhere = excluded.is_elsewhere"
         }
         None => "DELETE FROM forks WHERE community = ? AND era = ?",
     };
     let mut values = name(log).to_vec();
     if let Some(accusation) = standing {
-        values.extend([rows::to_i64(stated)?.into(), accusation.place.into()]);
+        let is_elsewhere = i64::from(is_elsewhere(scope, row, stated).await?);
+        let rest = [rows::to_i64(stated)?.into(), accusation.place.into(), is_elsewhere.into()];
+        values.extend(rest);
     }
     scope.tx.write(sql, values).await?;
     if accusations.is_empty() {
@@ -254,6 +263,30 @@ async fn judge(scope: &mut Scope<'_>, log: LogName, row: &LogRow) -> Result<(), 
     // From the smaller of the two on, verdicts change.
     let first = before.into_iter().chain(after).min().unwrap_or_default();
     mark_dirty(scope, row, first).await
+}
+
+/// Whether a quorum may state another branch, which is to be fetched. Our own log is ours to recover, and of an era that has
+/// ended the recovery says what is kept.
+async fn is_elsewhere(
+    scope: &mut Scope<'_>,
+    row: &LogRow,
+    stated: u64,
+) -> Result<bool, StoreError> {
+    if row.name.community == scope.config.own.name.community || row.kept_size.is_some() {
+        return Ok(false);
+    }
+    statements::are_elsewhere(scope, row, stated).await
+}
+
+/// Where a log is frozen, if it forked and a quorum may state another branch than the one held.
+pub(crate) async fn frozen_elsewhere(
+    scope: &mut Scope<'_>,
+    log: LogName,
+) -> Result<Option<u64>, StoreError> {
+    let sql = "SELECT frozen_size FROM forks WHERE community = ? AND era = ? AND is_elsewhere = 1";
+    let stored = scope.tx.read(sql, name(log)).await?;
+    let size: Option<i64> = stored.first().map(|row| rows::column(row, 0)).transpose()?;
+    Ok(size.map(i64::unsigned_abs))
 }
 
 /// The places of all records that a log may have.

@@ -55,7 +55,8 @@ impl Draught {
         self.map.get(log).map_or(0, |it| it.size)
     }
 
-    /// A log has grown. Where that alone makes no index, it is said in the next.
+    /// A log has grown. Where that alone makes no index, it is said in the next. A smaller head than one that is still to be
+    /// said is of another branch of a forked log, and is not said.
     pub(crate) fn note_head(
         &mut self,
         log: LogName,
@@ -63,6 +64,9 @@ impl Draught {
         is_worth_one: bool,
         now: UnixMillis,
     ) {
+        if self.heads.get(&log).is_some_and(|(size, _)| head.0 <= *size) {
+            return;
+        }
         self.heads.insert(log, head);
         if is_worth_one {
             self.note_change(now);
@@ -89,6 +93,10 @@ impl Draught {
         self.due = None;
         let mut next = self.map.clone();
         for (log, (size, root)) in std::mem::take(&mut self.heads) {
+            // Of a forked log another branch may be held than was indexed; a size never goes down.
+            if next.get(&log).is_some_and(|it| size <= it.size) {
+                continue;
+            }
             next.set(IndexEntry { log, size, root, standing: Standing::Ok });
         }
         let entries: Vec<IndexEntry> = next.entries().collect();

@@ -7,12 +7,14 @@ use record::{
     LogName, RegionId,
     limits::{MAX_DRAFTS, MAX_HEADER_BYTES},
 };
+use tlog::Frontier;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::{
     Store, StoreConfig,
     accept::{Accepted, Incoming},
     append::{Appended, Draft, Guard},
+    branches::Fetched,
     error::StoreError,
     neighbours::Taken,
     witness::{AddCheckpoint, Witnessed},
@@ -43,6 +45,8 @@ pub(crate) enum Job {
     AddCheckpoint { asked: Box<AddCheckpoint>, reply: Reply<Witnessed> },
     SetIdentity { log: LogName, bundle: Vec<u8>, reply: Reply<()> },
     KeepHead { log: LogName, bundle: Vec<u8>, note: Vec<u8>, reply: Reply<()> },
+    BeginBranch { log: LogName, reply: Reply<Option<Frontier>> },
+    AcceptBranch { incoming: Box<Incoming>, reply: Reply<Fetched> },
     Settle { reply: Reply<()> },
     TakeFromNeighbour { taken: Box<Taken>, reply: Reply<()> },
     KeepNeighbours { kept: BTreeSet<RegionId>, reply: Reply<()> },
@@ -63,6 +67,8 @@ impl Job {
             Self::Append { reply, .. } => drop(reply.send(Err(fault.clone()))),
             Self::Accept { reply, .. } => drop(reply.send(Err(fault.clone()))),
             Self::AddCheckpoint { reply, .. } => drop(reply.send(Err(fault.clone()))),
+            Self::BeginBranch { reply, .. } => drop(reply.send(Err(fault.clone()))),
+            Self::AcceptBranch { reply, .. } => drop(reply.send(Err(fault.clone()))),
             Self::Cosigned { reply, .. }
             | Self::SetIdentity { reply, .. }
             | Self::KeepHead { reply, .. }
@@ -86,6 +92,8 @@ impl Job {
             | Self::AddCheckpoint { .. }
             | Self::SetIdentity { .. }
             | Self::KeepHead { .. }
+            | Self::BeginBranch { .. }
+            | Self::AcceptBranch { .. }
             | Self::KeepNeighbours { .. }
             | Self::Settle { .. }
             | Self::Tick { .. }
@@ -96,11 +104,14 @@ impl Job {
     pub(crate) fn n_records(&self) -> usize {
         match self {
             Self::Append { drafts, .. } => drafts.len(),
-            Self::Accept { incoming, .. } => incoming.records.len(),
+            Self::Accept { incoming, .. } | Self::AcceptBranch { incoming, .. } => {
+                incoming.records.len()
+            }
             Self::Cosigned { .. }
             | Self::AddCheckpoint { .. }
             | Self::SetIdentity { .. }
             | Self::KeepHead { .. }
+            | Self::BeginBranch { .. }
             | Self::TakeFromNeighbour { .. }
             | Self::KeepNeighbours { .. }
             | Self::Settle { .. }
@@ -113,7 +124,7 @@ impl Job {
     pub(crate) fn n_bytes(&self) -> usize {
         match self {
             Self::Append { drafts, .. } => drafts.iter().map(|it| it.payload.len() + 1024).sum(),
-            Self::Accept { incoming, .. } => incoming
+            Self::Accept { incoming, .. } | Self::AcceptBranch { incoming, .. } => incoming
                 .records
                 .iter()
                 .map(|it| {
@@ -126,6 +137,7 @@ impl Job {
             Self::Cosigned { lines, .. } => lines.iter().map(String::len).sum(),
             Self::TakeFromNeighbour { taken, .. } => taken.n_bytes(),
             Self::KeepNeighbours { .. }
+            | Self::BeginBranch { .. }
             | Self::Settle { .. }
             | Self::Tick { .. }
             | Self::Close { .. } => 0,

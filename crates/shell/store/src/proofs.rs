@@ -1,7 +1,7 @@
 //! Proofs from stored tiles.
 
 use record::LogName;
-use tlog::{Hash, NodeRef, TileCache, TileRef, prove, tile};
+use tlog::{Frontier, Hash, NodeRef, TileCache, TileRef, prove, tile};
 
 use crate::{
     Store,
@@ -42,11 +42,20 @@ pub(crate) async fn consistency(
     prove::consistency_proof(old_size, new_size, &cache.lookup()).map_err(outside)
 }
 
-/// The root of a stored log at a size that it has or had.
-pub(crate) async fn root_at(db: &mut Db, log_no: i64, size: u64) -> Result<Hash, StoreError> {
+/// The tree of a stored log at a size that it has or had.
+pub(crate) async fn frontier_at(
+    db: &mut Db,
+    log_no: i64,
+    size: u64,
+) -> Result<Frontier, StoreError> {
     let nodes = prove::root_nodes(size).map_err(outside)?;
     let cache = cache_of(db, log_no, &nodes, size).await?;
-    prove::root_at(size, &cache.lookup()).map_err(outside)
+    prove::frontier_at(size, &cache.lookup()).map_err(outside)
+}
+
+/// The root of a stored log at a size that it has or had.
+pub(crate) async fn root_at(db: &mut Db, log_no: i64, size: u64) -> Result<Hash, StoreError> {
+    Ok(frontier_at(db, log_no, size).await?.root())
 }
 
 impl Store {

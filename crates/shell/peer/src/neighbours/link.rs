@@ -74,6 +74,7 @@ impl LinkEnd {
                 | StreamEnd::Stopping
                 | StreamEnd::RegionChanged
                 | StreamEnd::Missed
+                | StreamEnd::OtherBranch
                 | StreamEnd::Here(_),
             )
             | Self::Open(_)

@@ -37,6 +37,9 @@ pub enum StreamEnd {
     /// How logs are treated changed faster than this stream could be told, or what is withheld changed.
     #[error("how logs are treated here has changed; the stream begins anew")]
     Missed,
+    /// Another branch of a forked log is fetched from the other side, or is held here from now on.
+    #[error("another branch of a log is held or asked for here; the stream begins anew")]
+    OtherBranch,
     /// This process is stopping.
     #[error("this side is stopping")]
     Stopping,
@@ -64,7 +67,7 @@ impl StreamEnd {
             }
             Self::KeyReplaced => Status::permission_denied(format!("hello.other_key: {self}")),
             Self::NotReading => Status::resource_exhausted(self.to_string()),
-            Self::Stopping | Self::RegionChanged | Self::Missed => {
+            Self::Stopping | Self::RegionChanged | Self::Missed | Self::OtherBranch => {
                 Status::unavailable(self.to_string())
             }
             // What failed here is ours to know.

@@ -13,10 +13,11 @@ impl ReplicationStream<'_> {
                 heads.retain(|it| !self.is_withheld(it.log));
                 (!heads.is_empty()).then_some(Frame::Heads(heads))
             }
+            // What is fetched of another branch may be thrown away again.
+            Frame::Ack(ack) => (!self.branches.is_fetched(ack.log)).then_some(Frame::Ack(ack)),
             // What of a frame names a log says nothing that the status does not say, or was asked for before.
             frame @ (Frame::Want(_)
             | Frame::Batch(_)
-            | Frame::Ack(_)
             | Frame::Refusal(_)
             | Frame::Status(_)
             | Frame::Offered) => Some(frame),

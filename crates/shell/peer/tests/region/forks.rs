@@ -208,3 +208,53 @@ pub(crate) async fn forged_history(node: &peer::Peer) -> record::payload::ForkEv
     let record::LogName { community, era } = node.own_log();
     record::payload::ForkEvidence { community, era, one, other, beginning: None }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_came_to_hold_the_branch_which_the_coordinator_did_not_state_comes_to_hold_the_other()
+ {
+    let region = region(2).await;
+    let first = region.founders[0].open(&region.charter, Role::Node).await;
+    first.store().close().await.unwrap();
+    let copied = region.founders[0].twin();
+    let first = region.linked(0).await;
+    append(&first, b"one history").await;
+    append(&first, b"and how it goes on").await;
+    until_cosigned(&first).await;
+    let log = first.own_log();
+
+    // Another machine of the same community writes another history, and shows it to one node alone.
+    let second = copied.open(&region.charter, Role::Node).await;
+    second.store().settle().await.unwrap();
+    append(&second, b"another history").await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = Some(listener.local_addr().unwrap().to_string());
+    let served = serve(&second, listener);
+    let node = region.founders[1].open(&region.charter, Role::Node).await;
+    let misled = link(&node, &peer::Seat { address, ..seat_of(&second, &region) });
+    until_held(&node, log, 2).await;
+    misled.abort();
+    served.stop(&second).await;
+    let root =
+        async |peer: &peer::Peer| peer.store().log(log).await.unwrap().map(|it| it.frontier.root());
+    assert_ne!(root(&node).await, root(&region.coordinator).await);
+
+    link(&node, &region.charter.coordinators[0]);
+    until(&node, async || root(&node).await == root(&region.coordinator).await).await;
+    let fork = node.store().fork(log).await.unwrap().unwrap();
+    assert_eq!((fork.frozen_size, fork.is_elsewhere), (3, false));
+    // It holds it like any other: with the signatures of whoever stated it, and none of its own.
+    let whole = async || node.store().log(log).await.unwrap().unwrap().checkpoint;
+    until(&node, async || whole().await.is_some_and(|(size, _)| size == 3)).await;
+    let (_, note) = whole().await.unwrap();
+    let names = [log.community, region.coordinator.community()].map(|it| it.to_string());
+    let note = tlog::Note::parse(&note).unwrap();
+    assert!(
+        note.signatures()
+            .iter()
+            .all(|line| { names.iter().any(|it| line.name().as_str().contains(it.as_str())) })
+    );
+}
+
+fn seat_of(peer: &peer::Peer, region: &Region) -> peer::Seat {
+    peer::Seat { id: peer.community(), ..region.charter.coordinators[0].clone() }
+}

@@ -48,6 +48,11 @@ impl Pending {
         self.waiting.insert(log, Waiting { size, root, received_at, due: received_at });
     }
 
+    /// The log is held otherwise now: nothing of what waits is to be said.
+    pub(crate) fn forget(&mut self, log: &LogName) {
+        self.waiting.remove(log);
+    }
+
     /// When something is due.
     pub(crate) fn due(&self) -> Option<UnixMillis> {
         self.waiting.values().map(|it| it.due).min()

@@ -2,7 +2,7 @@
 
 use super::Scope;
 use crate::{
-    accept, acks, append, cosigned, duties, eras,
+    accept, acks, append, branches, cosigned, duties, eras,
     error::StoreError,
     jobs::{Answer, Job, Reply, answer},
     neighbours, register, settling, witness,
@@ -63,6 +63,14 @@ impl Scope<'_> {
             }
             Job::KeepHead { log, bundle, note, reply } => {
                 let done = eras::keep_head(self, log, bundle, note).await;
+                settle(reply, done, answers)
+            }
+            Job::BeginBranch { log, reply } => {
+                let done = branches::begin(self, log).await;
+                settle(reply, done, answers)
+            }
+            Job::AcceptBranch { incoming, reply } => {
+                let done = branches::accept(self, *incoming).await;
                 settle(reply, done, answers)
             }
             Job::Settle { reply } => {

@@ -1,5 +1,7 @@
 //! Forked logs: whose evidence counts, where a log is frozen, and that every replica says the same.
 
+#[path = "branches.rs"]
+mod branches;
 #[path = "kept_evidence.rs"]
 mod kept_evidence;
 
