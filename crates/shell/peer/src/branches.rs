@@ -19,7 +19,7 @@ use std::{
 
 use record::{CommunityId, LogName};
 use replica::HeldLog;
-use tokio::{sync::watch, time::Instant};
+use tokio::{sync::broadcast, time::Instant};
 
 use crate::peer::{Peer, PeerError};
 
@@ -37,7 +37,8 @@ pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Branches {
     turns: Mutex<Turns>,
-    taken: watch::Sender<()>,
+    /// Wakes whoever waits in the order in which they wait, so that a run can be repeated.
+    taken: broadcast::Sender<()>,
 }
 
 #[derive(Debug, Default)]
@@ -96,7 +97,7 @@ impl Turns {
 
 impl Default for Branches {
     fn default() -> Self {
-        Self { turns: Mutex::default(), taken: watch::Sender::new(()) }
+        Self { turns: Mutex::default(), taken: broadcast::Sender::new(1) }
     }
 }
 
@@ -107,14 +108,15 @@ impl Branches {
     }
 
     /// Told whenever a branch has taken the place of another.
-    pub(crate) fn listen(&self) -> watch::Receiver<()> {
+    pub(crate) fn listen(&self) -> broadcast::Receiver<()> {
         self.taken.subscribe()
     }
 
     /// A branch has taken the place of another.
     pub(crate) fn note_taken(&self, log: LogName) {
         self.with(|turns| turns.forget(log));
-        self.taken.send_replace(());
+        // Nobody listening is no fault.
+        let _ = self.taken.send(());
     }
 }
 

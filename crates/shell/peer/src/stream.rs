@@ -110,7 +110,7 @@ pub async fn run(
                 }
             }
             Ok(()) = orders.changed() => return Err(StreamEnd::Missed),
-            Ok(()) = taken.changed() => return Err(StreamEnd::OtherBranch),
+            _told = taken.recv() => return Err(StreamEnd::OtherBranch),
             () = sleep_until(look_at.unwrap_or_else(Instant::now)), if look_at.is_some() => {
                 stream.look_at_branches().await?;
             }
