@@ -10,7 +10,8 @@ use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, sqlite::Sqlit
 
 use crate::{
     error::{Attempt as _, BoxError, unsigned},
-    file::{BallotBox, MIGRATIONS, make_private},
+    file::{BallotBox, make_private},
+    migrations::MIGRATIONS,
 };
 
 /// How long SQLite waits for another process, which holds the file alone only while it opens or closes it.

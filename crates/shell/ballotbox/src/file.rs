@@ -20,6 +20,7 @@ use sqlx::{
 use crate::{
     entropy::{Entropy, NoEntropy},
     error::{Attempt as _, BoxError},
+    migrations::MIGRATIONS,
     writer::{self, CastQueue},
 };
 
@@ -29,8 +30,6 @@ const N_READERS: u32 = 4;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Read and write for the node's own user, nothing for anybody else.
 const OWNER_ONLY: u32 = 0o600;
-/// The steps by which a file came to this version's form.
-pub(crate) static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 
 /// What a ballot box is opened with.
 #[derive(Debug)]

@@ -27,6 +27,7 @@ mod count;
 mod entropy;
 mod error;
 mod file;
+mod migrations;
 mod people;
 mod poll;
 mod receipt;

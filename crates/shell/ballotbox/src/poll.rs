@@ -13,7 +13,7 @@ use record::{
     limits::MAX_POLL_OPTIONS,
     payload::poll::{Method, Mode},
 };
-use sqlx::SqliteConnection;
+use sqlx::{FromRow, Row as _, SqliteConnection, sqlite::SqliteRow};
 
 use crate::{
     ballot::{credential_hash, load_ballots, root_of},
@@ -290,7 +290,6 @@ pub(crate) struct PollRow {
     pub(crate) root: Option<BoxRoot>,
 }
 
-#[derive(sqlx::FromRow)]
 struct PollColumns {
     number: i64,
     method: String,
@@ -301,6 +300,22 @@ struct PollColumns {
     roll_root: Vec<u8>,
     ballot_root: Option<Vec<u8>>,
     n_ballots: Option<i64>,
+}
+
+impl<'r> FromRow<'r, SqliteRow> for PollColumns {
+    fn from_row(row: &'r SqliteRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            number: row.try_get("number")?,
+            method: row.try_get("method")?,
+            mode: row.try_get("mode")?,
+            n_options: row.try_get("n_options")?,
+            opens_at: row.try_get("opens_at")?,
+            closes_at: row.try_get("closes_at")?,
+            roll_root: row.try_get("roll_root")?,
+            ballot_root: row.try_get("ballot_root")?,
+            n_ballots: row.try_get("n_ballots")?,
+        })
+    }
 }
 
 /// The poll that this record opened, if it is in the box.

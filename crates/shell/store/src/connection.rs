@@ -21,6 +21,7 @@ use sqlx::{
 use crate::{
     db::{Db, Waits},
     error::StoreError,
+    migrations::MIGRATIONS,
 };
 
 /// The WAL is folded into the file at about this many pages: 8,000 × 4 KiB = 32 MiB. SQLite's own 1,000 halves the
@@ -69,9 +70,6 @@ pub(crate) fn create_private(path: &Path) -> Result<(), StoreError> {
     let made = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path);
     made.map(drop).map_err(|error| StoreError::storage("making the log file")(error.into()))
 }
-
-/// The steps by which a file came to this release's form.
-pub(crate) static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 
 /// Brings the file to this release's form.
 pub(crate) async fn migrate(db: &mut Db) -> Result<(), StoreError> {

@@ -11,7 +11,8 @@ use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, sqlite::Sqlit
 use tlog::Frontier;
 
 use crate::{
-    connection::{MIGRATIONS, create_private},
+    connection::create_private,
+    migrations::MIGRATIONS,
     error::StoreError,
     indexes::{STATUSES, read_status},
 };

@@ -13,7 +13,7 @@ use std::{
 };
 
 use sqlx::{
-    ConnectOptions as _, Connection as _, Describe, Either, Error, Execute, Executor, SqlStr,
+    ConnectOptions as _, Connection as _, Either, Error, Execute, Executor, SqlStr,
     Sqlite, SqliteConnection,
     pool::PoolConnection,
     sqlite::{SqliteConnectOptions, SqliteQueryResult, SqliteRow, SqliteStatement, SqliteTypeInfo},
@@ -144,13 +144,5 @@ impl<'c> Executor<'c> for &'c mut Db {
     {
         let (driver, waits) = self.driver();
         Box::pin(waits.for_the(driver.prepare_with(sql, parameters)))
-    }
-
-    fn describe<'e>(self, sql: SqlStr) -> Answer<'e, Describe<Sqlite>>
-    where
-        'c: 'e,
-    {
-        let (driver, waits) = self.driver();
-        Box::pin(waits.for_the(driver.describe(sql)))
     }
 }

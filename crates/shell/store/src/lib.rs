@@ -31,6 +31,7 @@ mod indexes;
 mod jobs;
 mod load;
 mod logs;
+mod migrations;
 mod neighbours;
 mod proofs;
 mod read;
