@@ -11,9 +11,8 @@ use sqlx::{
 };
 
 /// Version, what it is about, and the statements, as in the folder `migrations`.
-const STEPS: [(i64, &str, &str); 1] = [
-    (1, "people rolls ballots", include_str!("../migrations/0001_people_rolls_ballots.sql")),
-];
+const STEPS: [(i64, &str, &str); 1] =
+    [(1, "people rolls ballots", include_str!("../migrations/0001_people_rolls_ballots.sql"))];
 
 /// The steps, each with the checksum that a file keeps of those it took.
 pub(crate) static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {

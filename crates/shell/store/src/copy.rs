@@ -12,9 +12,9 @@ use tlog::Frontier;
 
 use crate::{
     connection::create_private,
-    migrations::MIGRATIONS,
     error::StoreError,
     indexes::{STATUSES, read_status},
+    migrations::MIGRATIONS,
 };
 
 /// How long SQLite waits for another process, which holds the file alone only while it opens or closes it.

@@ -13,8 +13,8 @@ use std::{
 };
 
 use sqlx::{
-    ConnectOptions as _, Connection as _, Either, Error, Execute, Executor, SqlStr,
-    Sqlite, SqliteConnection,
+    ConnectOptions as _, Connection as _, Either, Error, Execute, Executor, SqlStr, Sqlite,
+    SqliteConnection,
     pool::PoolConnection,
     sqlite::{SqliteConnectOptions, SqliteQueryResult, SqliteRow, SqliteStatement, SqliteTypeInfo},
 };
