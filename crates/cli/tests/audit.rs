@@ -188,7 +188,7 @@ async fn an_honest_coordinator_is_clean() {
     assert_eq!((&checked["receipts"], &checked["indexes"]), (&json!(3), &json!(1)), "{told}");
     assert_eq!((&checked["logs"], &checked["records"]), (&json!(1), &json!(13 + 5)), "{told}");
     assert!(1 <= checked["acks"].as_u64().unwrap());
-    for empty in ["missing", "contradictions", "withheld", "pending"] {
+    for empty in ["missing", "contradictions", "withheld", "pending", "forked"] {
         assert_eq!(told[empty], json!([]), "{empty}");
     }
     assert_eq!(told["witnessed_size"], json!(0));
@@ -382,4 +382,44 @@ async fn a_coordinator_that_is_not_there_is_tried_again_later() {
     let url = format!("http://127.0.0.1:9/log/{}", community.log());
     assert_eq!(folkmoot(&["audit", &url]).await.exit, Exit::Unavailable);
     assert_eq!(folkmoot(&["audit", "somewhere"]).await.exit, Exit::Usage);
+}
+
+/// Evidence of the community's newest head and of another one that its key signed.
+fn evidence_of_fork(row: &store::LogRow, key: &SigningKey) -> Payload {
+    let note = Note::parse(&row.checkpoint.as_ref().unwrap().1).unwrap();
+    let head = Checkpoint::parse_text(note.text()).unwrap();
+    let other = Checkpoint { root: Hash::from_bytes([7; 32]), ..head.clone() };
+    let mut heads = [head, other];
+    heads.sort_by_key(|it| it.root);
+    let [one, other] = heads.map(|it| tlog::sign_checkpoint(&it, key).to_bytes());
+    let LogName { community, era } = row.name;
+    Payload::Evidence(record::payload::ForkEvidence { community, era, one, other, beginning: None })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_stated_of_another_branch_of_a_forked_log_is_told_and_is_no_evidence() {
+    let estuary = estuary().await;
+    estuary.grow(3).await;
+    estuary.pass(60).await;
+    estuary.say_receipt(2, Hash::from_bytes([9; 32])).await;
+    estuary.say_receipt(9, Hash::from_bytes([9; 32])).await;
+    let before = estuary.audit(&[]).await.json();
+    assert_eq!(reasons(&before["contradictions"]), ["served.other_root"], "{before}");
+    assert_eq!((&before["forked"], reasons(&before["missing"]).len()), (&json!([]), 2), "{before}");
+
+    let row = estuary.coordinator.store().log(estuary.log()).await.unwrap().unwrap();
+    // What proves nothing explains nothing: another key signed it.
+    estuary.say(evidence_of_fork(&row, &SigningKey::from_bytes(&[5; 32]))).await;
+    assert_eq!(estuary.audit(&[]).await.exit, Exit::Verification);
+    estuary.say(evidence_of_fork(&row, &estuary.community.peer.keys().log)).await;
+    let run = estuary.audit(&[]).await;
+    assert_eq!(run.exit, Exit::Ok, "{run:?}");
+    let told = run.json();
+    let explained = reasons(&told["forked"]);
+    assert_eq!(explained, ["index.none", "served.missing", "served.other_root"], "{told}");
+    // To state two heads of one size is not explained by it.
+    estuary.say_receipt(2, Hash::from_bytes([8; 32])).await;
+    let run = estuary.audit(&[]).await;
+    assert_eq!(run.exit, Exit::Verification);
+    assert_eq!(reasons(&run.json()["contradictions"]), ["claim.two_roots"], "{run:?}");
 }

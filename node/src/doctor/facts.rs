@@ -61,6 +61,8 @@ pub(crate) struct RunningFacts {
     pub(crate) version: String,
     /// Whether enough peers have shown how much of our log they hold.
     pub(crate) is_settled: bool,
+    /// How far its time is ahead of the machine's clock, which was set back while it ran, in milliseconds.
+    pub(crate) clock_ahead_millis: u64,
     /// Whoever it has spoken with, and every coordinator that is seated.
     pub(crate) links: Vec<LinkFacts>,
 }
@@ -110,6 +112,7 @@ impl Facts {
         let running = RunningFacts {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             is_settled: peer.store().is_settled(),
+            clock_ahead_millis: peer.clock().ahead_millis(),
             links: everybody.into_iter().map(link).collect(),
         };
         Ok(Self { log, running: Some(running) })

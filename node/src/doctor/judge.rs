@@ -18,7 +18,7 @@ pub(crate) fn judge(facts: &Facts, version: &str, now: u64) -> Vec<Check> {
     let Facts { log, running } = facts;
     let mut checks = vec![node(running.as_ref(), version), forked(facts), settled(facts)];
     match running {
-        Some(running) => checks.extend([clock(&running.links), coordinators(&running.links)]),
+        Some(running) => checks.extend([clock(running), coordinators(&running.links)]),
         None => checks.extend(["clock", "coordinators"].map(unknown)),
     }
     checks.push(cosignatures(&log.cosigners, log.n_records, now));
@@ -124,8 +124,18 @@ fn settled(facts: &Facts) -> Check {
     }
 }
 
-fn clock(links: &[LinkFacts]) -> Check {
+fn clock(running: &RunningFacts) -> Check {
     const NAME: &str = "clock";
+    let RunningFacts { links, clock_ahead_millis, .. } = running;
+    if MOST_SKEW_MILLIS < *clock_ahead_millis {
+        let by = span(*clock_ahead_millis);
+        return Check::warn(
+            NAME,
+            format!(
+                "This machine's clock was set back while the node ran. The node's time is {by} ahead of it, and goes at half its rate until the clock has caught up. Restart the node: it takes the clock's time then."
+            ),
+        );
+    }
     let known = links.iter().filter_map(|it| Some((it, it.clock_skew_millis?)));
     let known: Vec<_> = known.collect();
     let is_off = |(_, skew): &&(&LinkFacts, i64)| MOST_SKEW_MILLIS < skew.unsigned_abs();

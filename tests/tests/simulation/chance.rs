@@ -2,14 +2,14 @@
 
 use std::sync::{
     Arc, Mutex, PoisonError,
-    atomic::{AtomicI64, AtomicU64, Ordering},
+    atomic::{AtomicI64, Ordering},
 };
 
 use peer::{
     folder::{FolderError, Seed},
     machine::Randomness,
 };
-use runtime::clock::Clock;
+use runtime::clock::{Clock, Told};
 use tokio::time::{Duration, Instant};
 
 /// A stream of numbers that follows from a seed: SplitMix64 (Steele, Lea and Flood, 2014).
@@ -85,12 +85,12 @@ const BEGIN_MILLIS: u64 = 1_800_000_000_000;
 pub(crate) struct SkewedClock {
     began: Instant,
     skew_millis: AtomicI64,
-    latest: AtomicU64,
+    told: Mutex<Told>,
 }
 
 impl SkewedClock {
     pub(crate) fn new(began: Instant, skew_millis: i64) -> Arc<Self> {
-        Arc::new(Self { began, skew_millis: skew_millis.into(), latest: AtomicU64::new(0) })
+        Arc::new(Self { began, skew_millis: skew_millis.into(), told: Mutex::default() })
     }
 
     pub(crate) fn set_skew(&self, skew_millis: i64) {
@@ -99,7 +99,7 @@ impl SkewedClock {
 
     /// A process that begins knows nothing of what the one before has read.
     pub(crate) fn begin(&self) {
-        self.latest.store(0, Ordering::Relaxed);
+        *self.told.lock().unwrap() = Told::default();
     }
 
     /// What a right clock shows.
@@ -111,7 +111,8 @@ impl SkewedClock {
 impl Clock for SkewedClock {
     fn now_millis(&self) -> u64 {
         let skew = self.skew_millis.load(Ordering::Relaxed);
-        let read = self.right_millis().saturating_add_signed(skew);
-        self.latest.fetch_max(read, Ordering::Relaxed).max(read)
+        let right = self.right_millis();
+        let read = right.saturating_add_signed(skew);
+        self.told.lock().unwrap().tell(read, right - BEGIN_MILLIS)
     }
 }

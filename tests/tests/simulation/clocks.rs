@@ -10,7 +10,7 @@ use civic::{CaseBody, Judgement, Verdict};
 use peer::{Peer, Role};
 use record::{CommunityId, LogName, Payload, UnixMillis, payload::PledgeAction, time::DAY_MILLIS};
 
-use crate::{chance::Chance, laws::Compared, scenario::Run};
+use crate::{chance::Chance, scenario::Run};
 
 /// How far clocks are apart that nobody need look at, in milliseconds to either side.
 const MOST_SKEW_MILLIS: i64 = 30_000;
@@ -68,7 +68,7 @@ impl Run {
 /// Whether a pledge is in time follows from receipts alone, and those of coordinators whose clock is right are of the
 /// time in which it was written: what its author's clock showed changes nothing.
 pub(crate) async fn verdicts_rest_on_receipts(run: &mut Run) {
-    if run.compared() != Compared::All {
+    if !run.all_receipts_count() {
         return;
     }
     let Some(peer) = run.world.honest().first().and_then(|no| run.world.peer(*no)).cloned() else {

@@ -1,7 +1,7 @@
 //! Evidence of a fork, as at `/log/ID/ERA/evidence`, with the identity of the log that it accuses.
 
 use record::{
-    Payload,
+    LogName, Payload,
     fork::{VerifiedFork, verify_evidence},
     kind::Known,
 };
@@ -36,6 +36,12 @@ pub(super) struct ForkedHead {
 /// Whether these bytes are evidence: a community of 32 bytes comes first, where an identity has a longer record.
 pub(super) fn is_evidence(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0x0a, 0x20])
+}
+
+/// Whether these bytes prove, with the identity of this log, that it forked.
+pub(super) fn proves(bytes: &[u8], bundle: Vec<u8>, log: LogName) -> bool {
+    let trust = Trust { community: Some(log.community), ..Trust::default() };
+    verify(bytes, Some(bundle), &trust).is_ok_and(|it| it.era == log.era)
 }
 
 /// Verifies evidence against the log of this identity.

@@ -30,7 +30,7 @@ use crate::{
 /// The stable reason of a record behind what is kept of its era.
 pub(crate) const BEYOND_KEPT: &str = "identity.beyond_kept";
 /// Records that are read at once where a whole log is gone through.
-const RECORDS_PER_READ: u64 = 256;
+pub(crate) const RECORDS_PER_READ: u64 = 256;
 
 /// Keeps the identity bundle of a log, or a newer one that is known from another of its eras, for every era.
 pub(crate) async fn set_identity(
@@ -64,7 +64,10 @@ pub(crate) async fn set_identity(
 }
 
 /// The logs of a community as this transaction has them.
-async fn logs_of(scope: &mut Scope<'_>, community: CommunityId) -> Result<Vec<LogRow>, StoreError> {
+pub(crate) async fn logs_of(
+    scope: &mut Scope<'_>,
+    community: CommunityId,
+) -> Result<Vec<LogRow>, StoreError> {
     let sql = "SELECT era FROM logs WHERE community = ? ORDER BY era";
     let eras = scope.tx.read(sql, [community.as_bytes().into()]).await?;
     let mut known = Vec::with_capacity(eras.len());
@@ -196,6 +199,7 @@ pub(crate) async fn renote(
 ) -> Result<(), StoreError> {
     for sql in [
         "DELETE FROM receipts WHERE coordinator = ?",
+        "DELETE FROM counted_receipts WHERE coordinator = ?",
         "DELETE FROM index_entries WHERE coordinator = ?",
         "DELETE FROM indexes WHERE coordinator = ?",
         "DELETE FROM statuses WHERE coordinator = ?",
@@ -222,7 +226,15 @@ pub(crate) async fn renote(
 }
 
 const fn rests_on_the_whole(kind: Known) -> bool {
-    matches!(kind, Known::Roll | Known::Affiliation | Known::Receipt | Known::Index | Known::Status)
+    matches!(
+        kind,
+        Known::Roll
+            | Known::Affiliation
+            | Known::Receipt
+            | Known::Index
+            | Known::Status
+            | Known::Cosignatures
+    )
 }
 
 async fn renote_run(
@@ -248,7 +260,7 @@ async fn renote_run(
             Ok(Payload::Affiliation(_)) => {
                 region::note_affiliation(scope, place, community).await?
             }
-            Ok(Payload::Receipt(receipt)) => receipts::note(scope, community, &receipt).await?,
+            Ok(Payload::Receipt(receipt)) => receipts::note(scope, &header, &receipt).await?,
             Ok(Payload::Index(index)) => {
                 indexes::note(scope, (place, time), community, &index).await?;
             }

@@ -10,10 +10,9 @@
 //!
 //! Not here: who finds a fork and files the evidence (`replica`, `peer`), and recovery, which begins another era.
 
+mod accused;
 mod kept;
 mod statements;
-
-use std::collections::BTreeMap;
 
 use record::{
     CommunityId, LogName, Payload, VerifiedRecord,
@@ -30,11 +29,16 @@ use crate::{
     Store,
     error::StoreError,
     logs::{self, LogRow, place_of},
+    receipts::counted,
     rows,
     transaction::Value,
     writer::Scope,
 };
 
+pub(crate) use accused::{
+    Accused, Frozen, apart, count_apart, counts_apart, frozen_size, is_forked,
+};
+use accused::{accused, frozen};
 pub(crate) use statements::{
     largest_fetched, quorum, state, state_all, stated_sizes, statements_changed,
 };
@@ -119,26 +123,6 @@ fn name(log: LogName) -> [Value; 2] {
     [log.community.as_bytes().into(), i64::from(log.era).into()]
 }
 
-/// Logs that are known here and accused, and whether they count as forked: what the writer keeps at hand.
-pub(crate) type Accused = BTreeMap<LogName, bool>;
-
-async fn accused<'s>(scope: &'s mut Scope<'_>) -> Result<&'s mut Accused, StoreError> {
-    if scope.tails.accused.is_none() {
-        let sql = "SELECT DISTINCT a.community, a.era, f.place IS NOT NULL FROM accusations AS a
-                   JOIN logs AS l ON l.community = a.community AND l.era = a.era
-                   LEFT JOIN forks AS f ON f.community = a.community AND f.era = a.era";
-        let stored = scope.tx.read(sql, []).await?;
-        let known = stored.iter().map(|row| Ok((read_name(row)?, rows::column(row, 2)?)));
-        scope.tails.accused = Some(known.collect::<Result<_, StoreError>>()?);
-    }
-    scope.tails.accused.as_mut().ok_or(StoreError::Damaged { what: "the list of accused logs" })
-}
-
-/// Whether a log counts as forked.
-pub(crate) async fn is_forked(scope: &mut Scope<'_>, log: LogName) -> Result<bool, StoreError> {
-    Ok(accused(scope).await?.get(&log).copied().unwrap_or(false))
-}
-
 /// Notes a record of evidence; the log is judged at the end of the group.
 pub(crate) async fn accuse(
     scope: &mut Scope<'_>,
@@ -217,6 +201,7 @@ pub(crate) async fn seats_changed(scope: &mut Scope<'_>) -> Result<(), StoreErro
 
 /// Judges every log of the group that is accused: whether it forked, where it is frozen, and which cases that changes.
 pub(crate) async fn judge_all(scope: &mut Scope<'_>) -> Result<(), StoreError> {
+    accused(scope).await?;
     for log in std::mem::take(&mut scope.group.judged) {
         // An unknown log waits as a row.
         let Some(tail) = scope.tails.get(&mut scope.tx, log).await? else { continue };
@@ -229,10 +214,11 @@ pub(crate) async fn judge_all(scope: &mut Scope<'_>) -> Result<(), StoreError> {
 async fn judge(scope: &mut Scope<'_>, log: LogName, row: &LogRow) -> Result<(), StoreError> {
     verify_new(scope, log).await?;
     let accusations = accusations(scope, log).await?;
-    let before = frozen_size(scope, log).await?;
+    let before = frozen(scope, log).await?;
     let stated = statements::largest_stated(scope, log, row).await?;
     let standing = accusations.iter().find(|it| it.stands(stated));
-    let after = standing.map(|_| stated);
+    let is_counted_apart = before.is_some_and(|it| it.is_counted_apart);
+    let after = standing.map(|_| Frozen { size: stated, is_counted_apart });
     let sql = match standing {
         Some(_) => {
             "INSERT INTO forks (community, era, frozen_size, place, is_elsewhere)
@@ -252,7 +238,12 @@ async fn judge(scope: &mut Scope<'_>, log: LogName, row: &LogRow) -> Result<(), 
     if accusations.is_empty() {
         accused(scope).await?.remove(&log);
     } else {
-        accused(scope).await?.insert(log, standing.is_some());
+        accused(scope).await?.insert(log, after);
+    }
+    let is_coordinator = scope.region.coordinators().contains(&log.community);
+    let is_first_count = is_coordinator && after.is_some() && !is_counted_apart;
+    if is_first_count || (is_counted_apart && before != after) {
+        counted::count_anew(scope, log.community).await?;
     }
     if before == after {
         return Ok(());
@@ -261,7 +252,7 @@ async fn judge(scope: &mut Scope<'_>, log: LogName, row: &LogRow) -> Result<(), 
         tracing::warn!(%log, frozen_size = stated, "a log forked; its records from here on do not count until its officers recover it");
     }
     // From the smaller of the two on, verdicts change.
-    let first = before.into_iter().chain(after).min().unwrap_or_default();
+    let first = before.into_iter().chain(after).map(|it| it.size).min().unwrap_or_default();
     mark_dirty(scope, row, first).await
 }
 
@@ -300,13 +291,6 @@ async fn mark_dirty(scope: &mut Scope<'_>, row: &LogRow, first: u64) -> Result<(
                WHERE ? <= place AND place <= ?";
     scope.group.may_be_dirty = true;
     scope.tx.write(sql, [start.into(), end.into()]).await
-}
-
-async fn frozen_size(scope: &mut Scope<'_>, log: LogName) -> Result<Option<u64>, StoreError> {
-    let sql = "SELECT frozen_size FROM forks WHERE community = ? AND era = ?";
-    let stored = scope.tx.read(sql, name(log)).await?;
-    let size: Option<i64> = stored.first().map(|row| rows::column(row, 0)).transpose()?;
-    Ok(size.map(i64::unsigned_abs))
 }
 
 /// Evidence that was verified.

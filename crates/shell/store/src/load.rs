@@ -11,6 +11,7 @@ use crate::{
     Store,
     accept::stored_header,
     error::StoreError,
+    receipts::counted::{Apart, first_receipt},
     rows,
     transaction::{self, Transaction, Value},
 };
@@ -46,7 +47,7 @@ impl Store {
         let Some(row) = self.case(id).await? else { return Ok(None) };
         let now = UnixMillis(self.config().clock.now_millis());
         let region = self.region_now();
-        let (sql, coordinators) = question(&region, "?");
+        let (sql, coordinators) = question(&region, None, "?");
         let values = coordinators.into_iter().chain([row.case_no.into()]);
         let stored = transaction::read(&mut *self.reader().await?, &sql, values).await?;
         let loaded = read_case(&region, &stored)?;
@@ -71,13 +72,14 @@ const LOWEST: &str = "(SELECT MIN(case_no) FROM dirty)";
 pub(crate) async fn next_touched(
     tx: &mut Transaction<'_>,
     region: &RegionView,
+    apart: &Apart,
 ) -> Result<Option<Touched>, StoreError> {
     let next = format!(
         "SELECT {LOWEST}, EXISTS (SELECT 1 FROM dirty LIMIT 1 OFFSET 1), (
            SELECT group_concat(hex(id), '') FROM items WHERE case_no = {LOWEST}
          )"
     );
-    let (records, coordinators) = question(region, LOWEST);
+    let (records, coordinators) = question(region, Some(apart), LOWEST);
     let [next, stored] = tx.read_each([(&next, Vec::new()), (&records, coordinators)]).await?;
     let Some(next) = next.first() else { return Ok(None) };
     let Some(case_no) = rows::column(next, 0)? else { return Ok(None) };
@@ -105,9 +107,10 @@ fn read_ids(hex: &str) -> Option<BTreeSet<ItemId>> {
 pub(crate) async fn case(
     tx: &mut Transaction<'_>,
     region: &RegionView,
+    apart: &Apart,
     case_no: i64,
 ) -> Result<Loaded, StoreError> {
-    let (sql, coordinators) = question(region, "?");
+    let (sql, coordinators) = question(region, Some(apart), "?");
     read_case(region, &tx.read(&sql, coordinators.into_iter().chain([case_no.into()])).await?)
 }
 
@@ -118,14 +121,15 @@ const N_FIXED_COLUMNS: usize = 6;
 /// ever seated, the time of its first receipt that covers the record.
 ///
 /// `case_no` is the expression that numbers the case. The values are the coordinators; what it needs comes after them.
-fn question(region: &RegionView, case_no: &str) -> (String, Vec<Value>) {
+fn question(region: &RegionView, apart: Option<&Apart>, case_no: &str) -> (String, Vec<Value>) {
     let coordinators = region.coordinators();
-    let received = ", (
-      SELECT first.received_at FROM receipts AS first
-      WHERE first.community = l.community AND first.era = l.era AND first.coordinator = ?
-        AND (c.place & 1099511627775) < first.size ORDER BY first.size LIMIT 1
-    )"
-    .repeat(coordinators.len());
+    let (mut received, mut values) = (String::new(), Vec::with_capacity(coordinators.len()));
+    for coordinator in &coordinators {
+        let (first, n_bound) = first_receipt(apart, coordinator);
+        received.push_str(", ");
+        received.push_str(&first);
+        values.extend((0..n_bound).map(|_| Value::from(coordinator.as_bytes())));
+    }
     let sql = format!(
         "SELECT r.place, r.header, r.payload, f.reason, f.detail,
            COALESCE(k.frozen_size <= (c.place & 1099511627775), 0){received}
@@ -135,7 +139,7 @@ fn question(region: &RegionView, case_no: &str) -> (String, Vec<Value>) {
          LEFT JOIN forks AS k ON k.community = l.community AND k.era = l.era
          WHERE c.case_no = {case_no} ORDER BY c.place"
     );
-    (sql, coordinators.iter().map(|it| Value::from(it.as_bytes())).collect())
+    (sql, values)
 }
 
 fn read_case(region: &RegionView, stored: &[SqliteRow]) -> Result<Loaded, StoreError> {

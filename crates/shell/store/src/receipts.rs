@@ -1,13 +1,19 @@
 //! Receipts: what coordinators say they hold since when, and what that makes of a record's time.
 
+pub(crate) mod counted;
 pub(crate) mod pending;
 
 use record::{
-    CommunityId, Kind, LogName, Payload, VerifiedRecord, commitment::Salt, kind::Known,
-    payload::Receipt,
+    CommunityId, Header, Kind, LogName, Payload, UnixMillis, VerifiedRecord,
+    commitment::Salt,
+    kind::Known,
+    payload::{Receipt, receipt::HeldHead},
 };
 
-use self::pending::ToFile;
+use self::{
+    counted::{ALL, APART},
+    pending::ToFile,
+};
 use crate::{
     Store,
     append::{self, Draft},
@@ -82,22 +88,25 @@ async fn write(scope: &mut Scope<'_>, receipt: Receipt) -> Result<(), StoreError
     Ok(())
 }
 
-/// Takes a receipt into account. One of a coordinator that is not seated is kept: it may be seated by an epoch that is
-/// still to come.
+/// Takes a receipt into account, which is in a record with this header. One of a coordinator that is not seated is kept:
+/// it may be seated by an epoch that is still to come.
 pub(crate) async fn note(
     scope: &mut Scope<'_>,
-    coordinator: CommunityId,
+    header: &Header,
     receipt: &Receipt,
 ) -> Result<(), StoreError> {
+    let coordinator = header.community;
+    let author = LogName { community: coordinator, era: header.era };
     let was_ever_seated = scope.region.coordinators().contains(&coordinator);
+    let counts_apart = forks::counts_apart(scope, author, header.index).await?;
     for head in &receipt.heads {
-        let log = LogName { community: head.community, era: head.era };
-        // A log longer than a file can hold is covered as far as it goes.
-        let size = rows::to_i64(head.size.min(MAX_LOG_RECORDS))?;
-        let entry =
-            Entry { coordinator, log, size, at: rows::to_i64_at_most(receipt.received_at.0) };
-        keep(scope, &entry).await?;
-        mark_dirty(scope, &entry, was_ever_seated).await?;
+        let entry = Entry::of(coordinator, head, receipt.received_at)?;
+        keep(scope, ALL, &entry).await?;
+        mark_dirty(scope, ALL, &entry, was_ever_seated).await?;
+        if counts_apart {
+            keep(scope, APART, &entry).await?;
+            mark_dirty(scope, APART, &entry, was_ever_seated).await?;
+        }
         forks::state(scope, coordinator, head).await?;
     }
     Ok(())
@@ -112,6 +121,17 @@ struct Entry {
 }
 
 impl Entry {
+    fn of(
+        coordinator: CommunityId,
+        head: &HeldHead,
+        received_at: UnixMillis,
+    ) -> Result<Self, StoreError> {
+        let log = LogName { community: head.community, era: head.era };
+        // A log longer than a file can hold is covered as far as it goes.
+        let size = rows::to_i64(head.size.min(MAX_LOG_RECORDS))?;
+        Ok(Self { coordinator, log, size, at: rows::to_i64_at_most(received_at.0) })
+    }
+
     /// What every statement begins with: whose receipt, and of which log up to where.
     fn key(&self) -> [Value; 4] {
         let (community, era) = (self.log.community.as_bytes(), i64::from(self.log.era));
@@ -129,35 +149,42 @@ impl Entry {
 ///
 /// What is kept does not depend on the order in which receipts come: of two, one that covers no less and is no later
 /// makes the other superfluous.
-async fn keep(scope: &mut Scope<'_>, entry: &Entry) -> Result<(), StoreError> {
+async fn keep(scope: &mut Scope<'_>, table: &str, entry: &Entry) -> Result<(), StoreError> {
     // One that says the same is kept, and this one is not.
-    let superfluous = "DELETE FROM receipts
+    let superfluous = format!(
+        "DELETE FROM {table}
         WHERE community = ? AND era = ? AND coordinator = ? AND size <= ? AND ? <= received_at
-          AND NOT (size = ? AND received_at = ?)";
+          AND NOT (size = ? AND received_at = ?)"
+    );
     let same = [entry.size.into(), entry.at.into()];
-    scope.tx.write(superfluous, entry.row().into_iter().chain(same)).await?;
-    let sql = "INSERT INTO receipts (community, era, coordinator, size, received_at)
+    scope.tx.write(&superfluous, entry.row().into_iter().chain(same)).await?;
+    let sql = format!(
+        "INSERT INTO {table} (community, era, coordinator, size, received_at)
                SELECT ?, ?, ?, ?, ? WHERE NOT EXISTS (
-                 SELECT 1 FROM receipts
+                 SELECT 1 FROM {table}
                  WHERE community = ? AND era = ? AND coordinator = ? AND ? <= size AND received_at <= ?
-               )";
-    scope.tx.write(sql, entry.row().into_iter().chain(entry.row())).await
+               )"
+    );
+    scope.tx.write(&sql, entry.row().into_iter().chain(entry.row())).await
 }
 
 /// If the statement before kept the receipt, cases with a record whose time it changes must be folded anew: those beyond
 /// the next smaller receipt. So must the region, if what was said about it is among them.
 async fn mark_dirty(
     scope: &mut Scope<'_>,
+    table: &str,
     entry: &Entry,
     was_ever_seated: bool,
 ) -> Result<(), StoreError> {
     let Some(tail) = scope.tails.get(&mut scope.tx, entry.log).await? else { return Ok(()) };
     let log_no = tail.row.log_no;
     let (start, end) = (place_of(log_no, 0)?, place_of(log_no, entry.size.unsigned_abs())?);
-    let range = "WHERE ? + COALESCE((
-                   SELECT MAX(size) FROM receipts
+    let range = format!(
+        "WHERE ? + COALESCE((
+                   SELECT MAX(size) FROM {table}
                    WHERE community = ? AND era = ? AND coordinator = ? AND size < ?
-                 ), 0) <= place AND place < ? AND 0 < changes()";
+                 ), 0) <= place AND place < ? AND 0 < changes()"
+    );
     let values = || [start.into()].into_iter().chain(entry.key()).chain([end.into()]);
     scope.group.may_be_dirty = true;
     // One statement, so that both parts see what the one before changed.

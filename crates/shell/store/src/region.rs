@@ -65,7 +65,8 @@ pub(crate) async fn refold(scope: &mut Scope<'_>) -> Result<(), StoreError> {
     if region == **scope.region {
         return Ok(());
     }
-    let seats_changed = region.quorum() != scope.region.quorum();
+    let seats_changed = region.quorum() != scope.region.quorum()
+        || region.coordinators() != scope.region.coordinators();
     let change = region.change_from(scope.region);
     *scope.region = region.into();
     if seats_changed {
@@ -86,12 +87,18 @@ async fn mark_changed(scope: &mut Scope<'_>, change: &RegionChange) -> Result<()
         let sql = "INSERT OR IGNORE INTO dirty SELECT case_no FROM cases";
         return scope.tx.write(sql, []).await;
     }
-    let covered = "SELECT (
-        SELECT r.size FROM receipts AS r
+    let apart = forks::apart(scope).await?;
+    let covered = |it| {
+        let table = apart.table(it);
+        format!(
+            "SELECT (
+        SELECT r.size FROM {table} AS r
         WHERE r.community = l.community AND r.era = l.era AND r.coordinator = ? AND r.received_at < ?
         ORDER BY r.size DESC LIMIT 1
-      ) AS size";
-    let covered = vec![covered; coordinators.len()].join(" UNION ALL ");
+      ) AS size"
+        )
+    };
+    let covered = coordinators.iter().map(covered).collect::<Vec<_>>().join(" UNION ALL ");
     let sql = format!(
         "INSERT OR IGNORE INTO dirty SELECT c.case_no FROM logs AS l CROSS JOIN case_records AS c
          WHERE (l.log_no << 40) + COALESCE((

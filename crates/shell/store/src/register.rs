@@ -42,7 +42,7 @@ pub(crate) async fn note(
     match &payload {
         Payload::Text(_) | Payload::Notice(_) => note_words(scope, place, record.id()).await,
         Payload::Roll(roll) => note_roll(scope, place, header.community, roll).await,
-        Payload::Receipt(receipt) => receipts::note(scope, header.community, receipt).await,
+        Payload::Receipt(receipt) => receipts::note(scope, header, receipt).await,
         Payload::RegionEpoch(action) => region::note(scope, place, action).await,
         Payload::Affiliation(_) => region::note_affiliation(scope, place, header.community).await,
         Payload::Erase(erase) => {
@@ -174,6 +174,12 @@ pub(crate) async fn mark_due(scope: &mut Scope<'_>) -> Result<(), StoreError> {
     scope.tx.write(sql, [now.into()]).await
 }
 
+/// Marks every case: each may fold otherwise.
+pub(crate) async fn mark_all(scope: &mut Scope<'_>) -> Result<(), StoreError> {
+    scope.group.may_be_dirty = true;
+    scope.tx.write("INSERT OR IGNORE INTO dirty SELECT case_no FROM cases", []).await
+}
+
 /// Asks when the clock next changes the register.
 pub(crate) const NEXT_DEADLINE: &str = "SELECT MIN(deadline) FROM cases WHERE deadline IS NOT NULL";
 
@@ -192,7 +198,9 @@ pub(crate) async fn refold(scope: &mut Scope<'_>, last: FeedEnd) -> Result<FeedE
     let first = FeedEnd { seq: last.seq + 1, position };
     let mut has_next = true;
     while has_next {
-        let Some(touched) = load::next_touched(&mut scope.tx, scope.region).await? else { break };
+        let apart = forks::apart(scope).await?;
+        let touched = load::next_touched(&mut scope.tx, scope.region, &apart).await?;
+        let Some(touched) = touched else { break };
         let Touched { case_no, loaded, told, .. } = touched;
         if case_no == region::DIRTY {
             region::refold(scope).await?;
@@ -243,8 +251,9 @@ pub(crate) async fn must_count(
             of_cases.entry(rows::column(row, 0)?).or_default().push(written.id);
         }
     }
+    let apart = forks::apart(scope).await?;
     for (case_no, records) in of_cases {
-        let loaded = load::case(&mut scope.tx, scope.region, case_no).await?;
+        let loaded = load::case(&mut scope.tx, scope.region, &apart, case_no).await?;
         let case = civic::fold(&loaded.records, scope.region, scope.now);
         records.into_iter().try_for_each(|record| judge(case.as_ref(), record))?;
     }

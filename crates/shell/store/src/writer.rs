@@ -147,7 +147,7 @@ struct Writer {
     statement_due: watch::Sender<Option<UnixMillis>>,
     /// How many transactions may have changed cases.
     n_register_changes: watch::Sender<u64>,
-    /// The time of the group before.
+    /// The time of the group before; 0 before the first.
     last_instant: UnixMillis,
     /// The end of the feed.
     last_item: FeedEnd,
@@ -204,7 +204,7 @@ pub(crate) fn start(files: Files, config: Arc<StoreConfig>, jobs: mpsc::Receiver
         must_fold: true,
         statement_due: statement,
         n_register_changes: register_changed,
-        last_instant: last_item.position.instant,
+        last_instant: UnixMillis(0),
         last_item,
     };
     tokio::spawn(writer.run(jobs));
@@ -409,6 +409,7 @@ impl Writer {
         };
         scope.tx.attempt("reading what is still to be said");
         scope.take_up_duties().await?;
+        scope.go_back(self.last_instant, self.last_item.position).await?;
         scope.tx.attempt("writing records");
         scope.apply_all(jobs, answers).await?;
         scope.tx.attempt("filing receipts and signing our head");
@@ -436,7 +437,7 @@ impl Writer {
             self.duties = None;
         }
         self.last_item = last_item;
-        self.last_instant = now.max(last_item.position.instant);
+        self.last_instant = now;
         self.must_fold |= group.erased;
         self.deadline = register::read_deadline(&last)?;
         self.statement_due.send_replace(statement_due);

@@ -16,7 +16,8 @@ fn link(community: &str, clock_skew_millis: Option<i64>) -> LinkFacts {
 }
 
 fn running(links: Vec<LinkFacts>) -> Facts {
-    let running = RunningFacts { version: "1".to_owned(), is_settled: true, links };
+    let version = "1".to_owned();
+    let running = RunningFacts { version, is_settled: true, clock_ahead_millis: 0, links };
     Facts { log: LogFacts { n_records: 9, ..LogFacts::default() }, running: Some(running) }
 }
 
@@ -109,6 +110,19 @@ fn a_clock_is_wrong_if_most_of_at_least_two_others_tell_another_time() {
     assert_eq!(of(&[0, 6 * MINUTE, 6 * MINUTE]), Verdict::Bad);
     let untold = running(vec![link("fm1a", None)]);
     assert_eq!(named(&untold, "clock").verdict, Verdict::Warn);
+}
+
+#[test]
+fn a_node_whose_clock_was_set_back_by_more_than_five_minutes_is_to_be_restarted() {
+    let of = |clock_ahead_millis| {
+        let mut facts = running(vec![link("fm1a", Some(0))]);
+        facts.running.as_mut().unwrap().clock_ahead_millis = clock_ahead_millis;
+        named(&facts, "clock")
+    };
+    assert_eq!(of(MOST_SKEW_MILLIS).verdict, Verdict::Ok);
+    let told = of(MOST_SKEW_MILLIS + 1);
+    assert_eq!(told.verdict, Verdict::Warn);
+    assert!(told.sentence.contains("Restart the node"), "{told:?}");
 }
 
 #[test]

@@ -35,6 +35,19 @@ impl Finding {
         Self { reason, log, size, detail, record: None, ack: None }
     }
 
+    /// Whether it is about this log, and follows from holding another branch than was stated once. To state two of one
+    /// size, or to serve what does not hold, does not.
+    fn is_of_branch(&self, log: &str) -> bool {
+        let of_branches = [
+            "served.other_root",
+            "served.missing",
+            "index.none",
+            "index.leaves_out",
+            "receipt.missing",
+        ];
+        self.log.as_deref() == Some(log) && of_branches.contains(&self.reason)
+    }
+
     pub(super) fn by_record(self, index: u64) -> Self {
         Self { record: Some(index), ..self }
     }
@@ -51,6 +64,8 @@ pub(super) struct Findings {
     pub(super) contradictions: Vec<Finding>,
     pub(super) withheld: Vec<Finding>,
     pub(super) pending: Vec<Finding>,
+    /// About logs that forked: what it stated of one branch, where it holds another.
+    pub(super) forked: Vec<Finding>,
     /// For each log, where records that make no receipt of their own begin, by the size asked about.
     worthy: BTreeMap<(LogName, u64), u64>,
 }
@@ -62,6 +77,20 @@ impl Findings {
         let not_served = if is_withheld { &mut self.withheld } else { &mut self.missing };
         not_served.extend(held.missing);
         self.contradictions.extend(held.contradictions);
+    }
+
+    /// Whether anything was found that another branch of this log would explain.
+    pub(super) fn may_be_of_branches(&self, log: LogName) -> bool {
+        let log = log.to_string();
+        self.missing.iter().chain(&self.contradictions).any(|it| it.is_of_branch(&log))
+    }
+
+    /// The log forked: what another branch of it explains is told, and not held against the coordinator.
+    pub(super) fn explain_by_fork(&mut self, log: LogName) {
+        let log = log.to_string();
+        for found in [&mut self.missing, &mut self.contradictions] {
+            self.forked.extend(found.extract_if(.., |it| it.is_of_branch(&log)));
+        }
     }
 
     /// How much of an acknowledged log a receipt or index must cover: not what coordinators say of logs alone.

@@ -22,7 +22,10 @@ use std::{
 };
 
 use clap::Args;
-use record::{CommunityId, LogName, UnixMillis, VerifiedRecord};
+use record::{
+    CommunityId, LogName, UnixMillis, VerifiedRecord, identity::MAX_BUNDLE_BYTES,
+    limits::MAX_EVIDENCE_BYTES,
+};
 use runtime::{
     clock::{Clock as _, SystemClock},
     exit::Exit,
@@ -37,7 +40,9 @@ use self::{
     finding::{Finding, Findings},
     sums::Signed,
 };
-use super::{identity, log, read_policy, source::Source, subject::Subject, trust::Trust};
+use super::{
+    evidence as fork, identity, log, read_policy, source::Source, subject::Subject, trust::Trust,
+};
 use crate::{Console, Failure, follow::pin::GivenKey};
 
 /// Options of `folkmoot audit`.
@@ -101,6 +106,8 @@ struct Audit {
     withheld: Vec<Finding>,
     /// What it need not have said yet.
     pending: Vec<Finding>,
+    /// What it stated of one branch of a log that forked, by evidence that holds, and serves another of.
+    forked: Vec<Finding>,
     /// Up to where the policy's witnesses have cosigned the coordinator's log; 0 without a policy.
     witnessed_size: u64,
 }
@@ -210,6 +217,7 @@ impl Auditor {
         self.findings.contradictions.extend(self.claims.take_contradictions());
         self.findings.missing.extend(self.claims.late_indexes(self.now));
         let by_log = held::promises(&self.claims, &self.acks);
+        let logs: Vec<LogName> = by_log.keys().copied().collect();
         for (log, promises) in by_log {
             if log == self.name {
                 continue;
@@ -224,6 +232,11 @@ impl Auditor {
             self.findings.take(held, withheld);
         }
         self.check_coverage();
+        for log in logs {
+            if self.findings.may_be_of_branches(log) && self.has_forked(log).await {
+                self.findings.explain_by_fork(log);
+            }
+        }
         self.checked.polls = self.polls.len() as u64;
         let withheld = self.claims.withheld();
         for poll in &self.polls {
@@ -233,6 +246,15 @@ impl Auditor {
             }
         }
         Ok(())
+    }
+
+    /// Whether the coordinator shows evidence that a log forked, and it holds.
+    async fn has_forked(&self, log: LogName) -> bool {
+        let source = self.source.sibling(log);
+        let evidence = source.page("evidence", MAX_EVIDENCE_BYTES).await;
+        let identity = source.page("identity", MAX_BUNDLE_BYTES).await;
+        let shown = evidence.ok().zip(identity.ok());
+        shown.is_some_and(|(evidence, bundle)| fork::proves(&evidence, bundle, log))
     }
 
     /// Whether every acknowledgement was followed by a receipt or an index in time.
@@ -248,7 +270,7 @@ impl Auditor {
     }
 
     fn finish(&mut self, policy: Option<&Policy>) -> Audit {
-        let Findings { missing, contradictions, withheld, pending, .. } =
+        let Findings { missing, contradictions, withheld, pending, forked, .. } =
             std::mem::take(&mut self.findings);
         Audit {
             coordinator: self.name.community,
@@ -258,6 +280,7 @@ impl Auditor {
             contradictions,
             withheld,
             pending,
+            forked,
             witnessed_size: policy.map_or(0, |it| self.witnessed_size(it)),
         }
     }
@@ -295,6 +318,7 @@ impl Audit {
             ("contradiction", &self.contradictions),
             ("withheld", &self.withheld),
             ("not due yet", &self.pending),
+            ("two branches", &self.forked),
         ];
         for (name, findings) in groups {
             lines.extend(findings.iter().map(|it| format!("  {name:<13} {}", it.detail)));

@@ -1,11 +1,15 @@
 //! What each job does inside the transaction of its group.
 
+use record::UnixMillis;
+
 use super::Scope;
 use crate::{
     accept, acks, append, branches, cosigned, duties, eras,
     error::StoreError,
     jobs::{Answer, Job, Reply, answer},
-    neighbours, register, settling, witness,
+    neighbours,
+    read::Position,
+    register, settling, witness,
 };
 
 impl Scope<'_> {
@@ -17,6 +21,17 @@ impl Scope<'_> {
             self.group.is_first = true;
         }
         Ok(())
+    }
+
+    /// A process whose clock was set back before it began folds every case anew: what was closed by the time that was told
+    /// is open. Within a process time does not go back.
+    pub(super) async fn go_back(
+        &mut self,
+        last_instant: UnixMillis,
+        told: Position,
+    ) -> Result<(), StoreError> {
+        let is_first = last_instant == UnixMillis(0);
+        if is_first && self.now < told.instant { register::mark_all(self).await } else { Ok(()) }
     }
 
     /// Does the jobs in order. Whoever comes after one that met a fault is answered with the fault, too.

@@ -2,6 +2,8 @@
 
 #[path = "branches.rs"]
 mod branches;
+#[path = "counted.rs"]
+mod counted;
 #[path = "kept_evidence.rs"]
 mod kept_evidence;
 

@@ -1,6 +1,6 @@
 //! What a coordinator says of the logs that it mirrors: receipts that coalesce, indexes, statuses; and acknowledgements.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use record::{
     LogName, Payload, UnixMillis,
@@ -12,6 +12,7 @@ use record::{
         status::{Reason, Standing},
     },
 };
+use runtime::clock::ManualClock;
 use store::{Guard, Store};
 use tlog::Hash;
 
@@ -154,6 +155,43 @@ async fn the_writer_wakes_by_itself_when_a_receipt_is_due() {
     assert_eq!(commit.heads.iter().map(|it| it.name).collect::<Vec<_>>(), [coordinator.log]);
     tokio::time::resume();
     assert_eq!(receipts(&coordinator).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_coordinator_whose_clock_was_a_year_fast_goes_on_by_the_right_time_after_a_restart() {
+    let (node, coordinator) = (place(1).await, place(101).await);
+    let opened = append(&node.store, pool(10)).await.id;
+    carry(&node.store, &coordinator.store, node.log).await;
+    let year = 365 * 24 * HOUR;
+    pass(&[&coordinator], year);
+    append(&node.store, pledge(opened, 4)).await;
+    carry(&node.store, &coordinator.store, node.log).await;
+    coordinator.store.tick().await.unwrap();
+    let shown = async |store: &Store| store.case(opened).await.unwrap().unwrap();
+    assert_eq!(shown(&coordinator.store).await.state, "closing overdue");
+    coordinator.store.close().await.unwrap();
+
+    let clock = Arc::new(ManualClock::at(NOON + 60_000));
+    let store = reopen(coordinator.folder.path(), 101, &clock).await;
+    store.tick().await.unwrap();
+    assert_eq!(shown(&store).await.state, "forming", "it closes within the hour");
+    let right = Place { store, clock, ..coordinator };
+    for _ in 0..2 {
+        grow(&node, &right).await;
+        pass(&[&right], 10_000);
+        right.store.tick().await.unwrap();
+    }
+    let told = receipts(&right).await;
+    assert_eq!(told, [(0, vec![1]), (year, vec![2]), (60_000, vec![3]), (70_000, vec![4])]);
+    pass(&[&right], 60_000);
+    right.store.tick().await.unwrap();
+    assert_eq!(indexes(&right).await.len(), 2);
+    // The pledge was late by the wrong clock, and is in time by the right one.
+    let view = shown(&right.store).await.view;
+    assert!(view.contains("\"quantity\":4"), "{view}");
+    // The feed goes on after what it has told.
+    let items = right.store.items_before(i64::MAX, 100).await.unwrap();
+    assert!(items.is_sorted_by(|newer, older| older.position <= newer.position), "{items:?}");
 }
 
 #[tokio::test]
