@@ -309,7 +309,8 @@ pub(crate) async fn store_records(
         scope.tx.write(&insert_of(n_rows), values).await?;
         place = place.saturating_add(i64::try_from(n_rows).unwrap_or(i64::MAX));
     }
-    Ok(())
+    // Only of an era that has ended is there a later one.
+    if kept.is_some() { erasures::note_again(scope, log).await } else { Ok(()) }
 }
 
 /// Powers of two up to [`ROWS_PER_INSERT`], so that there are only seven statements to prepare.

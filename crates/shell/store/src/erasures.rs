@@ -5,7 +5,8 @@
 //! ```
 //!
 //! The header stays, and with it every proof. A copy that comes late is dropped by the same record, which every holder has
-//! in its place in the author's log: whoever replays the log erases again.
+//! in its place in the author's log: whoever replays the log erases again. It may stand in a later era than what it erases,
+//! and come before that: then it is refused until what it names is here.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -108,13 +109,13 @@ async fn erase(scope: &mut Scope<'_>, noted: &Noted) -> Result<bool, StoreError>
     let target = LogName { community: author.community, era };
     let log = scope.tails.get(&mut scope.tx, target).await?.map(|tail| tail.row.log_no);
     let Some(target_place) = log.and_then(|log_no| place_of(log_no, index).ok()) else {
-        return refuse(scope, place, "erase.unknown", UNKNOWN).await;
+        return refuse(scope, place, NOT_THERE, UNKNOWN).await;
     };
     let sql = "SELECT header FROM records WHERE place = ?";
     let stored = scope.tx.read(sql, [target_place.into()]).await?;
     let header: Option<&[u8]> = stored.first().map(|row| rows::column(row, 0)).transpose()?;
     let Some(bytes) = header.filter(|it| RecordId::from_leaf(leaf_hash(it)) == record) else {
-        return refuse(scope, place, "erase.unknown", UNKNOWN).await;
+        return refuse(scope, place, NOT_THERE, UNKNOWN).await;
     };
     let kind = stored_header(bytes)?.kind.known();
     if kind.is_none_or(|it| it.durability() == Durability::Decisive) {
@@ -130,6 +131,8 @@ async fn erase(scope: &mut Scope<'_>, noted: &Noted) -> Result<bool, StoreError>
     Ok(true)
 }
 
+/// The stable reason of an erase record whose target is not here.
+const NOT_THERE: &str = "erase.unknown";
 const UNKNOWN: &str = "There is no such record before it in the logs of its author.";
 
 async fn refuse(
@@ -140,6 +143,26 @@ async fn refuse(
 ) -> Result<bool, StoreError> {
     register::refuse(scope, place, reason, detail).await?;
     Ok(false)
+}
+
+/// Takes up again what later eras erase of a community's log and what was not here when they came.
+pub(crate) async fn note_again(scope: &mut Scope<'_>, grown: LogName) -> Result<(), StoreError> {
+    let sql = "SELECT r.place, r.header, r.payload FROM refusals AS f
+               JOIN records AS r ON r.place = f.place JOIN logs AS l ON l.log_no = f.place >> 40
+               WHERE f.reason = ? AND l.community = ? AND ? < l.era";
+    let values = [NOT_THERE.into(), grown.community.as_bytes().into(), i64::from(grown.era).into()];
+    for row in &scope.tx.read(sql, values).await? {
+        let (place, header): (i64, &[u8]) = (rows::column(row, 0)?, rows::column(row, 1)?);
+        let payload: &[u8] = rows::column::<Option<&[u8]>>(row, 2)?.unwrap_or_default();
+        let Erasure { id, erase, .. } = erasure(header, payload)?;
+        if erase.era != grown.era {
+            continue;
+        }
+        let author = LogName { era: stored_header(header)?.era, ..grown };
+        scope.tx.write("DELETE FROM refusals WHERE place = ?", [place.into()]).await?;
+        scope.group.erasures.push(Noted { place, id, author, erase });
+    }
+    Ok(())
 }
 
 /// Notes who says to have followed erase records.

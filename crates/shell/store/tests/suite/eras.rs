@@ -21,6 +21,7 @@ use record::{
         words::{Language, Wording},
     },
     region::Roster,
+    verified::{ExpectedPlace, verify},
 };
 use runtime::clock::ManualClock;
 use store::{Draft, Guard, OwnLog, Store, StoreConfig};
@@ -264,6 +265,43 @@ async fn the_kept_head_takes_the_place_of_a_larger_one_and_nothing_else_does() {
     assert_eq!((row.kept_size, row.frontier.size()), (Some(6), 10));
     assert!(row.pending.is_some(), "the head by which the rest was verified");
     assert!(store.append(vec![unknown(b"own")], Guard::None).await.is_ok());
+}
+
+/// The words of the old era are erased from the new one. Whoever gets the new era first meets the erasure before the words.
+#[tokio::test]
+async fn what_a_later_era_erases_is_gone_in_whatever_order_the_eras_came() {
+    let town = town().await;
+    let (log, old) = &town.old;
+    let words = old.records(*log, 5, 6).await.unwrap().remove(0).id();
+    let (ground, asked_by) = (Ground::Personal, Asker::Subject);
+    let erase = |record| {
+        draft(&Payload::Erase(Erase { era: 0, index: 5, record, ground, asked_by }), Vec::new())
+    };
+    let (new_log, new) = &town.new;
+    let erasing = append(new, erase(words)).await;
+    let wrong = append(new, erase(erasing.id)).await;
+    for order in [
+        &[Comes::Old, Comes::New][..],
+        &[Comes::New, Comes::Old],
+        &[Comes::New, Comes::Kept, Comes::Rest],
+    ] {
+        let (_folder, store) = town.replica(order).await;
+        let held = store.records(*log, 5, 6).await.unwrap().remove(0);
+        assert_eq!((held.content, held.erased_by), (None, Some(erasing.id)), "{order:?}");
+        assert_eq!(store.refusal(*new_log, erasing.index).await.unwrap(), None, "{order:?}");
+        let refused = store.refusal(*new_log, wrong.index).await.unwrap().map(|it| it.0);
+        assert_eq!(refused.as_deref(), Some("erase.unknown"), "{order:?}");
+    }
+    // And from one who has them no more.
+    let (_folder, newcomer) = town.replica(&[Comes::New]).await;
+    let mut all = incoming(old, *log, 0, size(old, *log).await).await;
+    let place = ExpectedPlace { network: &network(), community: log.community, era: 0, index: 5 };
+    let header = old.headers(*log, 5, 6).await.unwrap().remove(0);
+    let without = verify(header, None, &place).unwrap();
+    all.records[5] = without.naming_its_erasure(Some(erasing.id));
+    all.identity = Some(town.bundle.clone());
+    accept(&newcomer, all).await.unwrap();
+    assert_eq!(newcomer.erasures(*new_log).await.unwrap().len(), 1);
 }
 
 /// The thief erases the words that are kept. Who followed before it knew of the recovery has them no more; who knew has
