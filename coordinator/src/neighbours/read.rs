@@ -281,7 +281,8 @@ impl Reader {
         let seated = known.seated();
         let none = || Ended::Lost("no coordinator of it has an address".to_owned());
         let chosen = self.chosen.as_ref().and_then(|it| seated.iter().position(|seat| seat == it));
-        let of_row = || before.and_then(|row| seated.iter().position(|it| it.id == row.coordinator));
+        let of_row =
+            || before.and_then(|row| seated.iter().position(|it| it.id == row.coordinator));
         let last = chosen.or_else(of_row);
         let place = match (last, self.next) {
             (Some(last), Next::AsBefore) => last,
