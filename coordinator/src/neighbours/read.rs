@@ -153,6 +153,8 @@ struct Reader {
     neighbour: Neighbour,
     known: Option<KnownRegion>,
     next: Next,
+    /// The seat that was chosen last: one coordinator may have two addresses.
+    chosen: Option<Seated>,
     /// Whether anything was taken since the last failure.
     has_taken: bool,
     /// Reasons of refusals that were said.
@@ -174,6 +176,7 @@ impl Reader {
             neighbour,
             known: None,
             next: Next::AsBefore,
+            chosen: None,
             has_taken: false,
             refused: BTreeSet::new(),
             met_stranger: false,
@@ -277,14 +280,18 @@ impl Reader {
     ) -> Result<Seated, Ended> {
         let seated = known.seated();
         let none = || Ended::Lost("no coordinator of it has an address".to_owned());
-        let last = before.and_then(|row| seated.iter().position(|it| it.id == row.coordinator));
+        let chosen = self.chosen.as_ref().and_then(|it| seated.iter().position(|seat| seat == it));
+        let of_row =
+            || before.and_then(|row| seated.iter().position(|it| it.id == row.coordinator));
+        let last = chosen.or_else(of_row);
         let place = match (last, self.next) {
             (Some(last), Next::AsBefore) => last,
             (Some(last), Next::Another) => (last + 1) % seated.len().max(1),
             (None, Next::AsBefore | Next::Another) => 0,
         };
         self.next = Next::AsBefore;
-        seated.get(place).cloned().ok_or_else(none)
+        self.chosen = seated.get(place).cloned();
+        self.chosen.clone().ok_or_else(none)
     }
 
     async fn follow(

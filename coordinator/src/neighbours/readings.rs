@@ -1,7 +1,7 @@
 //! How each neighbour is read at the moment, in words for whoever asks. Nothing in it is a text of the neighbour's.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -63,8 +63,9 @@ impl Readings {
     /// Notes how many of the coordinators that are seated can be read.
     pub(super) fn note_seats(&self, region: RegionId, known: &KnownRegion) {
         self.change(region, |it| {
-            it.n_coordinators = known.coordinators.len();
-            it.n_without_address = it.n_coordinators.saturating_sub(known.seated().len());
+            let distinct: BTreeSet<&str> = known.coordinators.iter().map(|it| &*it.id).collect();
+            let without = known.coordinators.iter().filter(|it| it.address.is_none());
+            (it.n_coordinators, it.n_without_address) = (distinct.len(), without.count());
         });
     }
 

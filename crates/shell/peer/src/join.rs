@@ -3,20 +3,23 @@
 //! Nobody need be believed: a certificate shows every epoch from the charter on, and the charter's hash is the region's
 //! id. Only that id must come from somebody who is trusted.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use data_encoding::BASE64;
 use http::{StatusCode, Uri};
 use http_body_util::{BodyExt as _, Limited};
 use record::{
     CommunityId, RegionId,
-    region::{Certificate, CertificateError, MAX_CERTIFICATE_BYTES, VerifiedRegion},
+    region::{Certificate, CertificateError, EpochNumber, MAX_CERTIFICATE_BYTES, VerifiedRegion},
 };
 use runtime::files;
 use serde::Deserialize;
 use transport::{DialLimits, Expect, dial_anonymous};
 
-use crate::folder::{DataFolder, FolderError};
+use crate::{
+    folder::{DataFolder, FolderError},
+    known_region::{KnownRegion, Shown, TwoEpochs},
+};
 
 /// Where everybody serves the certificate.
 pub const REGION_PAGE: &str = "/.well-known/folkmoot/region";
@@ -49,12 +52,42 @@ pub enum JoinError {
     },
     /// The community was founded in another network.
     #[error(
-        "The region is of the network {network}, and the community in this folder was founded in another."
+        "The region is of the network {network}, and the community in this folder was founded in another, which can never \
+         change. Nothing was changed. Ask for the address of a region in the community's own network, or found a \
+         community in this one (`init`, with another folder)."
     )]
     OtherNetwork {
         /// The region's network.
         network: String,
     },
+    /// The folder keeps the certificate of another region.
+    #[error(
+        "The community in this folder has joined the region {kept}, and this is {shown}, another one. Nothing was changed. \
+         If its members want to change over, move {} away first, and join again with --region {shown}.",
+        .file.display()
+    )]
+    OtherRegion {
+        /// The region that was joined.
+        kept: RegionId,
+        /// The one that is shown.
+        shown: RegionId,
+        /// Where the certificate is kept.
+        file: PathBuf,
+    },
+    /// The certificate ends before what is known.
+    #[error(
+        "The certificate that was shown ends at epoch {shown}, and epoch {kept} of the region is known here: nobody goes \
+         back. Nothing was changed. Ask somebody else of the region."
+    )]
+    Earlier {
+        /// The newest epoch that is known.
+        kept: EpochNumber,
+        /// The newest that was shown.
+        shown: EpochNumber,
+    },
+    /// The certificate contradicts what is known.
+    #[error("{0} Nothing was changed.")]
+    TwoEpochs(#[from] TwoEpochs),
     /// The folder.
     #[error(transparent)]
     Folder(#[from] FolderError),
@@ -69,6 +102,9 @@ impl JoinError {
             Self::Page { .. } => "join.no_certificate",
             Self::Certificate { source, .. } => source.reason(),
             Self::OtherNetwork { .. } => "join.other_network",
+            Self::OtherRegion { .. } => "region.other_region",
+            Self::Earlier { .. } => "join.earlier_epoch",
+            Self::TwoEpochs(_) => "region.two_epochs",
             Self::Folder(_) => "join.folder",
         }
     }
@@ -119,23 +155,47 @@ async fn fetch_page(address: &str) -> Result<Vec<u8>, JoinError> {
     Ok(body.to_bytes().to_vec())
 }
 
-/// Keeps the certificate in the folder of a community, which then runs without a charter file.
+/// Keeps the certificate in the folder of a community, which then runs without a charter file. One that is kept already is
+/// replaced by one of the same region that goes on from it, and by no other.
 ///
 /// # Errors
 ///
-/// [`JoinError::OtherNetwork`], [`JoinError::Folder`].
+/// [`JoinError::OtherNetwork`], [`JoinError::OtherRegion`], [`JoinError::Earlier`], [`JoinError::TwoEpochs`];
+/// [`JoinError::Folder`] also while the community's process runs.
 pub fn keep_certificate(
     folder: &DataFolder,
     (certificate, region): &(Certificate, VerifiedRegion),
 ) -> Result<CommunityId, JoinError> {
+    let _lock = folder.lock()?;
     let community = folder.community()?;
     let network = region.charter.network();
     if folder.network()? != *network {
         return Err(JoinError::OtherNetwork { network: network.to_string() });
     }
+    if let Some(kept) = folder.certified_region()? {
+        check_follows(&kept, region, folder.region_file())?;
+    }
     files::write_private_file(&folder.region_file(), &certificate.encode())
         .map_err(FolderError::from)?;
     Ok(community)
+}
+
+/// Checks that a certificate goes on from the one that is kept in this file.
+fn check_follows(
+    kept: &VerifiedRegion,
+    shown: &VerifiedRegion,
+    file: PathBuf,
+) -> Result<(), JoinError> {
+    if kept.region != shown.region {
+        return Err(JoinError::OtherRegion { kept: kept.region, shown: shown.region, file });
+    }
+    match KnownRegion::of(kept).follow(shown)? {
+        Shown::Same | Shown::Newer(_) => Ok(()),
+        Shown::Earlier => {
+            let (kept, shown) = (kept.newest().number, shown.newest().number);
+            Err(JoinError::Earlier { kept, shown })
+        }
+    }
 }
 
 /// What a newcomer is told after joining: who the region is, and what comes next.

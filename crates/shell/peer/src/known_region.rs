@@ -6,6 +6,8 @@
 //! ```
 //!
 //! Only certificates are believed, whoever gives them; never one of a lower epoch, nor two that contradict each other.
+//! Addresses are no part of what a certificate proves: another one is kept beside the first that was known, never in its
+//! place, so that nobody can strand a subscriber.
 
 use std::time::Duration;
 
@@ -33,9 +35,9 @@ pub struct KnownRegion {
     pub epoch: EpochNumber,
     /// What names it, in hexadecimal.
     pub epoch_hash: String,
-    /// The coordinators that are seated.
+    /// The coordinators that are seated; twice, one after the other, for which a second address was shown.
     pub coordinators: Vec<KnownSeat>,
-    /// Up to three members with their addresses.
+    /// Members with their addresses: up to three that were known, and up to three that were shown last.
     pub members: Vec<KnownSeat>,
 }
 
@@ -103,6 +105,29 @@ impl KnownRegion {
         }
     }
 
+    /// What was shown, with the first known address of each before another one that is shown for it.
+    fn beside(&self, shown: Self) -> Self {
+        let first_known = |id: &str| {
+            let known = self.coordinators.iter().find(|it| it.id == id);
+            known.filter(|it| it.address.is_some()).cloned()
+        };
+        let mut coordinators: Vec<KnownSeat> = Vec::new();
+        for seat in shown.coordinators {
+            let Some(known) = first_known(&seat.id) else {
+                coordinators.push(seat);
+                continue;
+            };
+            let is_other = seat.address.is_some() && seat.address != known.address;
+            coordinators.push(known);
+            coordinators.extend(is_other.then_some(seat));
+        }
+        let mut members: Vec<KnownSeat> = self.members.iter().take(N_MEMBERS).cloned().collect();
+        let fresh = shown.members.into_iter().filter(|it| !members.contains(it));
+        let fresh: Vec<KnownSeat> = fresh.collect();
+        members.extend(fresh);
+        Self { coordinators, members, ..shown }
+    }
+
     fn id(&self) -> Option<RegionId> {
         self.region.parse().ok()
     }
@@ -153,7 +178,7 @@ impl KnownRegion {
                 shown: epoch.hash.to_string(),
             }),
             Some(_) => {
-                let now = Self::of(shown);
+                let now = self.beside(Self::of(shown));
                 Ok(if now == *self { Shown::Same } else { Shown::Newer(now) })
             }
         }
@@ -207,4 +232,55 @@ pub async fn ask_around(known: &KnownRegion) -> Result<KnownRegion, TwoEpochs> {
         newest = learn(address, Some(&newest)).await?.unwrap_or(newest);
     }
     Ok(newest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seat((id, address): (&str, &str)) -> KnownSeat {
+        let address = Some(address.to_owned()).filter(|it| !it.is_empty());
+        KnownSeat { id: id.to_owned(), address }
+    }
+
+    fn region(coordinators: &[(&str, &str)], members: &[(&str, &str)]) -> KnownRegion {
+        KnownRegion {
+            region: "fmg1".to_owned(),
+            epoch: 1,
+            epoch_hash: "00".to_owned(),
+            coordinators: coordinators.iter().copied().map(seat).collect(),
+            members: members.iter().copied().map(seat).collect(),
+        }
+    }
+
+    #[test]
+    fn addresses_that_are_shown_later_stand_beside_the_first_and_never_replace_it() {
+        let members = [("fm1c", "c:1"), ("fm1d", "d:1"), ("fm1e", "e:1")];
+        let known = region(&[("fm1a", "a:1"), ("fm1b", "")], &members);
+        let mut now = known.clone();
+        for n in 1..=9 {
+            let address = format!("liar:{n}");
+            let shown = region(
+                &[("fm1a", &address), ("fm1b", "b:1")],
+                &[("fm1c", &address), ("fm1d", &address), ("fm1e", &address)],
+            );
+            now = now.beside(shown);
+            assert_eq!(now.coordinators.len(), 3, "one address more for the one that had one");
+            assert_eq!(now.members.len(), 2 * N_MEMBERS);
+            for first in known.addresses().into_iter().chain(["b:1"]) {
+                assert!(now.knows(first), "{first} after {now:?}");
+            }
+            assert!(now.knows(&address), "the one shown last, which may be right");
+        }
+    }
+
+    #[test]
+    fn what_is_shown_again_changes_nothing_and_who_lost_its_seat_is_not_kept() {
+        let known = region(&[("fm1a", "a:1")], &[("fm1c", "c:1")]);
+        assert_eq!(known.beside(known.clone()), known);
+        let shown = region(&[("fm1b", "b:1")], &[("fm1c", "c:1")]);
+        assert_eq!(known.beside(shown.clone()), shown);
+        let unsaid = region(&[("fm1a", "")], &[]);
+        assert_eq!(known.beside(unsaid), known, "silence takes no address away");
+    }
 }

@@ -46,6 +46,7 @@ mod cosignatures;
 mod evidence;
 mod heads;
 mod peer;
+mod seat_addresses;
 mod standings;
 mod witness;
 

@@ -8,13 +8,14 @@ use std::{
 use civic::{EpochView, RegionView, Statement};
 use record::{
     CommunityId, LogName, RecordId,
-    region::{Certificate, CertifiedEpoch, RegionAction, SeatAddress},
+    region::{Certificate, CertifiedEpoch, SeatAddress},
 };
 use store::StoreError;
 
 use crate::{
     charter::Seat,
     peer::{Peer, PeerError, Role},
+    seat_addresses,
 };
 
 impl Peer {
@@ -33,8 +34,8 @@ impl Peer {
         admitted
     }
 
-    /// Where communities are reached over gRPC: by their own word, else by that of whoever filed the newest epoch, else by
-    /// certificate or charter.
+    /// Where communities are reached over gRPC: by their own word, else by that of the members who seated them
+    /// by an epoch that holds, else by certificate or charter.
     ///
     /// # Errors
     ///
@@ -44,12 +45,8 @@ impl Peer {
         let told = |id: &CommunityId| Some((*id, charter.address(id)?.to_owned()));
         let mut addresses: BTreeMap<CommunityId, String> =
             self.admitted().iter().filter_map(told).collect();
-        let mut filings = self.store().statements().await?;
-        filings.sort_by_key(|it| (filed_number(it), it.record));
-        for filing in filings {
-            let RegionAction::File { addresses: hints, .. } = filing.action else { continue };
-            addresses.extend(hints.into_iter().map(|it| (it.community, it.address)));
-        }
+        let statements = self.store().statements().await?;
+        addresses.extend(seat_addresses::given(&self.region(), &statements));
         for (community, affiliation) in self.store().affiliations().await? {
             let mut own = affiliation.addresses.into_iter();
             // The others are of the mesh.
@@ -133,12 +130,5 @@ impl Peer {
             filings.push(proof);
         }
         Ok(CertifiedEpoch { filings })
-    }
-}
-
-fn filed_number(statement: &Statement) -> u64 {
-    match &statement.action {
-        RegionAction::File { epoch, .. } => epoch.number,
-        RegionAction::Vouch { .. } => 0,
     }
 }

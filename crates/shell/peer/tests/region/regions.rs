@@ -66,6 +66,61 @@ async fn the_page_of_a_region_has_a_tag_that_changes_with_the_epoch() {
     assert!(after.0 != before.0 && after.1 == 1, "{after:?}");
 }
 
+/// Two members of three, linked to the coordinator that the region seats.
+async fn two_linked(region: &Region) -> [Peer; 2] {
+    let open = async |n: usize| {
+        let node = region.founders[n].open(&region.charter, Role::Node).await;
+        tokio::spawn(linker::keep_linked_to_seats(node.clone()));
+        node
+    };
+    [open(0).await, open(1).await]
+}
+
+/// Where nobody listens.
+const NOWHERE: &str = "127.0.0.1:1";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_vote_moves_a_coordinator_that_is_seated_already() {
+    let region = region(3).await;
+    let nodes = two_linked(&region).await;
+    let called = async |node: &Peer| {
+        let seats = node.seats_to_call().await.unwrap();
+        seats.into_iter().map(|it| it.address).collect::<Vec<_>>()
+    };
+    let right = [Some(region.address.to_string())];
+    let hint = SeatAddress { community: region.seated.id, address: NOWHERE.to_owned() };
+    file(&nodes[0], &[region.seated.id], std::slice::from_ref(&hint)).await;
+    until_held(&nodes[1], nodes[0].own_log(), size(&nodes[0], nodes[0].own_log()).await).await;
+    assert_eq!(called(&nodes[1]).await, right, "a proposal of one");
+    assert_eq!(nodes[1].region().newest().number, 0);
+    file(&nodes[1], &[region.seated.id], &[hint]).await;
+    for node in &nodes {
+        until_epoch(node, 1).await;
+        assert_eq!(called(node).await, right, "an epoch that holds");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_open_is_kept_when_another_address_is_told() {
+    let region = region(3).await;
+    let nodes = two_linked(&region).await;
+    region.coordinator.affiliate(&[NOWHERE.to_owned()]).await.unwrap();
+    for node in &nodes {
+        let told = async || node.addresses().await.unwrap()[&region.seated.id] == NOWHERE;
+        until(node, told).await;
+    }
+    // Every epoch has the seats looked at anew.
+    for number in 1..=3 {
+        for node in &nodes {
+            file(node, &[region.seated.id], &[]).await;
+        }
+        until_epoch(&region.coordinator, number).await;
+        for node in &nodes {
+            until_epoch(node, number).await;
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_coordinator_is_seated_cosigns_and_replaces_the_first() {
     let region = region(3).await;
