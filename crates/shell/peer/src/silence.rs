@@ -63,7 +63,10 @@ impl Peer {
         let own_size = own.and_then(|it| it.checkpoint).map_or(0, |(size, _)| size);
         let links: BTreeMap<_, _> = self.links().all().into_iter().collect();
         let seats = self.region().newest().roster.coordinators().to_vec();
-        watches.watches.retain(|id, _| seats.contains(id));
+        // Who has lost its seat owes nothing any more.
+        for (id, _) in watches.watches.extract_if(.., |id, _| !seats.contains(id)) {
+            self.links().update(id, |link| link.silence = None);
+        }
         for id in &seats {
             let link = links.get(id).cloned().unwrap_or_default();
             let indexed_size = self.store().indexed_size(*id, self.own_log()).await?;

@@ -17,7 +17,11 @@ use runtime::clock::{Clock as _, ManualClock, SystemClock};
 use store::{Draft, Guard};
 use tokio::net::TcpListener;
 
-use crate::{forks::forged_history, world::*};
+use crate::{
+    forks::forged_history,
+    regions::{file, until_epoch},
+    world::*,
+};
 
 /// The same charter, with a quota of so many records a minute.
 fn strict(charter: &CharterFile, records_per_minute: u32) -> CharterFile {
@@ -116,7 +120,7 @@ async fn a_log_that_forks_while_it_has_to_wait_is_told_so_once_the_wait_is_over(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_silent_coordinator_is_noted_after_ten_seconds_and_holds_no_other_up() {
+async fn a_silent_coordinator_is_noted_while_it_has_a_seat_and_holds_no_other_up() {
     let (seated, deaf) = (found(NETWORK, "Estuary Office"), found(NETWORK, "Deaf Office"));
     let founder = found(NETWORK, "Ward");
     let [listener, never] = [
@@ -160,6 +164,13 @@ async fn a_silent_coordinator_is_noted_after_ten_seconds_and_holds_no_other_up()
     clock.advance(Duration::from_mins(3));
     node.look_for_silence(&mut watches).await.unwrap();
     assert_eq!(silence(seated.id), Some("silence.no_index"));
+
+    // Who has lost its seat owes nothing.
+    assert_eq!(silence(deaf.id), Some("silence.no_ack"));
+    file(&node, &[seated.id], &[]).await;
+    until_epoch(&node, 1).await;
+    node.look_for_silence(&mut watches).await.unwrap();
+    assert_eq!(silence(deaf.id), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Files the epoch with these coordinators after the newest that this peer knows.
-async fn file(peer: &Peer, coordinators: &[CommunityId], addresses: &[SeatAddress]) {
+pub(crate) async fn file(peer: &Peer, coordinators: &[CommunityId], addresses: &[SeatAddress]) {
     let region = peer.region();
     let newest = region.newest();
     let seats: BTreeSet<CommunityId> = coordinators.iter().copied().collect();
@@ -36,7 +36,7 @@ async fn file(peer: &Peer, coordinators: &[CommunityId], addresses: &[SeatAddres
     peer.store().append(vec![draft], Guard::None).await.unwrap();
 }
 
-async fn until_epoch(peer: &Peer, number: EpochNumber) {
+pub(crate) async fn until_epoch(peer: &Peer, number: EpochNumber) {
     let mut region = peer.store().region();
     in_time(async {
         while region.borrow().newest().number < number {
