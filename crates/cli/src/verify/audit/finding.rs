@@ -51,6 +51,7 @@ pub(super) struct Findings {
     pub(super) contradictions: Vec<Finding>,
     pub(super) withheld: Vec<Finding>,
     pub(super) pending: Vec<Finding>,
+    pub(super) late: Vec<Finding>,
     /// For each log, where records that make no receipt of their own begin, by the size asked about.
     worthy: BTreeMap<(LogName, u64), u64>,
 }

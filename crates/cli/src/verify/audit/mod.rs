@@ -22,11 +22,8 @@ use std::{
 };
 
 use clap::Args;
-use record::{CommunityId, LogName, UnixMillis, VerifiedRecord};
-use runtime::{
-    clock::{Clock as _, SystemClock},
-    exit::Exit,
-};
+use record::{CommunityId, LogName, VerifiedRecord};
+use runtime::exit::Exit;
 use serde::Serialize;
 use serde_json::Value;
 use tlog::{Note, Policy, VerifierKey, checkpoint::open_note, note::MAX_NOTE_BYTES};
@@ -101,6 +98,8 @@ struct Audit {
     withheld: Vec<Finding>,
     /// What it need not have said yet.
     pending: Vec<Finding>,
+    /// What it said after the time allowed, as after a crash: no evidence.
+    late: Vec<Finding>,
     /// Up to where the policy's witnesses have cosigned the coordinator's log; 0 without a policy.
     witnessed_size: u64,
 }
@@ -159,7 +158,6 @@ struct Auditor {
     claims: Claims,
     acks: Acks,
     checked: Checked,
-    now: UnixMillis,
     findings: Findings,
     /// The polls as they are shown, from before any log was read: what they name is in the logs.
     polls: Vec<Value>,
@@ -182,7 +180,7 @@ impl Auditor {
             log::read(source, Some(name), &Trust::default(), wanted, console).await?;
         let log_key = identity::log_key(&identity, name.era, size);
         let acks = Acks::read(acks, &identity)?;
-        let now = UnixMillis(SystemClock::new().now_millis());
+        acks.iter().for_each(|it| claims.signed_at(it.at));
         let (source, checked) = (source.clone(), Checked::default());
         let findings = Findings::default();
         Ok(Self {
@@ -194,7 +192,6 @@ impl Auditor {
             claims,
             acks,
             checked,
-            now,
             findings,
             polls,
             signed,
@@ -208,7 +205,7 @@ impl Auditor {
         self.checked.acks = self.acks.len();
         self.checked.records = self.size;
         self.findings.contradictions.extend(self.claims.take_contradictions());
-        self.findings.missing.extend(self.claims.late_indexes(self.now));
+        self.findings.missing.extend(self.claims.late_indexes());
         let by_log = held::promises(&self.claims, &self.acks);
         for (log, promises) in by_log {
             if log == self.name {
@@ -239,8 +236,9 @@ impl Auditor {
     fn check_coverage(&mut self) {
         for ack in self.acks.iter() {
             let worthy = self.findings.worthy_size(ack);
-            match self.claims.covers(ack, worthy, self.now) {
+            match self.claims.covers(ack, worthy) {
                 claims::Coverage::InTime => {}
+                claims::Coverage::Late(finding) => self.findings.late.push(finding),
                 claims::Coverage::NotYetDue(finding) => self.findings.pending.push(finding),
                 claims::Coverage::Missing(finding) => self.findings.missing.push(finding),
             }
@@ -248,7 +246,7 @@ impl Auditor {
     }
 
     fn finish(&mut self, policy: Option<&Policy>) -> Audit {
-        let Findings { missing, contradictions, withheld, pending, .. } =
+        let Findings { missing, contradictions, withheld, pending, late, .. } =
             std::mem::take(&mut self.findings);
         Audit {
             coordinator: self.name.community,
@@ -258,6 +256,7 @@ impl Auditor {
             contradictions,
             withheld,
             pending,
+            late,
             witnessed_size: policy.map_or(0, |it| self.witnessed_size(it)),
         }
     }
@@ -295,6 +294,7 @@ impl Audit {
             ("contradiction", &self.contradictions),
             ("withheld", &self.withheld),
             ("not due yet", &self.pending),
+            ("late", &self.late),
         ];
         for (name, findings) in groups {
             lines.extend(findings.iter().map(|it| format!("  {name:<13} {}", it.detail)));
