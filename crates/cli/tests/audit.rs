@@ -18,7 +18,7 @@ use record::{
     identity::mirror_name,
     index::IndexMap,
     payload::{
-        Index, Receipt, Status,
+        Cosignatures, Index, Receipt, Status,
         index::IndexEntry,
         receipt::HeldHead,
         status::{Reason, Standing},
@@ -26,7 +26,7 @@ use record::{
     verified::{ExpectedPlace, verify},
 };
 use runtime::{
-    clock::{ManualClock, SystemClock},
+    clock::{Clock as _, ManualClock, SystemClock},
     exit::Exit,
     stop::StopSignal,
 };
@@ -47,19 +47,25 @@ struct Estuary {
 
 /// An hour ago, so that everything that is due is due.
 fn an_hour_ago() -> u64 {
-    use runtime::clock::Clock as _;
     SystemClock::new().now_millis() - 3_600_000
 }
 
 async fn estuary() -> Estuary {
+    estuary_of(false).await
+}
+
+/// The coordinator and its community, which has a witness's seat or none.
+async fn estuary_of(is_witness: bool) -> Estuary {
     let mut community = found("Eastside").await;
     let folder = tempfile::tempdir().unwrap();
     let home = DataFolder::at(&folder.path().join("home"));
     let network = community.peer.network().clone();
     let id = home.found(&network, &Name::parse("Estuary Office").unwrap()).unwrap();
+    let witnesses = is_witness.then(|| format!("witnesses = [\"{}\"]\n", community.id()));
     let text = format!(
-        "network = \"{network}\"\nname = \"Estuary\"\n[[coordinators]]\nid = \"{id}\"\naddress = \"127.0.0.1:9\"\n\
+        "network = \"{network}\"\nname = \"Estuary\"\n{}[[coordinators]]\nid = \"{id}\"\naddress = \"127.0.0.1:9\"\n\
          [[founders]]\nid = \"{}\"\n",
+        witnesses.unwrap_or_default(),
         community.id()
     );
     std::fs::write(folder.path().join("charter.toml"), text).unwrap();
@@ -85,6 +91,11 @@ impl Estuary {
     /// The community writes, and the coordinator mirrors and acknowledges it.
     async fn grow(&self, n_records: usize) {
         self.community.append(n_records).await;
+        self.mirror().await;
+    }
+
+    /// The coordinator mirrors and acknowledges what the community has.
+    async fn mirror(&self) {
         let (from, to, log) = (self.community.peer.store(), self.coordinator.store(), self.log());
         let row = from.log(log).await.unwrap().unwrap();
         let (_, checkpoint) = row.checkpoint.unwrap();
@@ -121,13 +132,7 @@ impl Estuary {
 
     /// The coordinator says something in its own log, true or not.
     async fn say(&self, payload: Payload) {
-        let draft = Draft {
-            kind: payload.kind().into(),
-            payload: proto::payload::encode(&payload),
-            salt: Salt([0; 32]),
-            references: Vec::new(),
-        };
-        self.coordinator.store().append(vec![draft], Guard::None).await.unwrap();
+        write(&self.coordinator, &payload).await;
     }
 
     async fn say_receipt(&self, size: u64, root: Hash) {
@@ -161,6 +166,17 @@ impl Estuary {
     }
 }
 
+/// Appends a payload to a peer's own log.
+async fn write(peer: &Peer, payload: &Payload) {
+    let draft = Draft {
+        kind: payload.kind().into(),
+        payload: proto::payload::encode(payload),
+        salt: Salt([0; 32]),
+        references: Vec::new(),
+    };
+    peer.store().append(vec![draft], Guard::None).await.unwrap();
+}
+
 fn shown(path: &Path) -> String {
     path.display().to_string()
 }
@@ -188,7 +204,7 @@ async fn an_honest_coordinator_is_clean() {
     assert_eq!((&checked["receipts"], &checked["indexes"]), (&json!(3), &json!(1)), "{told}");
     assert_eq!((&checked["logs"], &checked["records"]), (&json!(1), &json!(13 + 5)), "{told}");
     assert!(1 <= checked["acks"].as_u64().unwrap());
-    for empty in ["missing", "contradictions", "withheld", "pending", "forked"] {
+    for empty in ["missing", "contradictions", "withheld", "pending", "forked", "late"] {
         assert_eq!(told[empty], json!([]), "{empty}");
     }
     assert_eq!(told["witnessed_size"], json!(0));
@@ -272,9 +288,12 @@ async fn an_acknowledgement_that_nothing_covers_is_missing_once_it_is_due() {
     let estuary = estuary().await;
     estuary.grow(3).await;
     estuary.pass(60).await;
+    estuary.pass(600).await;
+    estuary.grow(1).await;
     let (url, file) = (estuary.serve().await, estuary.folder.path().join("ack"));
     let root = Hash::from_bytes([7; 32]);
-    let now = an_hour_ago() + 3_600_000;
+    // What the coordinator signed last; by the clock of this machine, which audits, it is all long due.
+    let now = estuary.clock.now_millis();
     for (age_secs, list, reason) in
         [(600, "missing", "receipt.missing"), (0, "pending", "receipt.not_due")]
     {
@@ -298,9 +317,66 @@ async fn an_acknowledgement_that_nothing_covers_is_missing_once_it_is_due() {
 async fn receipts_that_no_index_followed_are_told() {
     let estuary = estuary().await;
     estuary.grow(3).await;
+    let (url, file) = (estuary.serve().await, estuary.folder.path().join("ack"));
+    let root = estuary.community.peer.store().log(estuary.log()).await.unwrap().unwrap();
+    let root = root.frontier.root();
+    // It goes on to acknowledge: by its own clock three minutes are not over, then they are.
+    for (after_secs, exit, missing) in
+        [(179, Exit::Ok, &[][..]), (181, Exit::Verification, &["index.none"])]
+    {
+        let at_millis = estuary.clock.now_millis() + after_secs * 1_000;
+        std::fs::write(&file, cosigned(&estuary, 4, root, at_millis)).unwrap();
+        let run = folkmoot(&["audit", &url, &shown(&file), "--json"]).await;
+        assert_eq!(reasons(&run.json()["missing"]), missing, "{run:?}");
+        assert_eq!(run.exit, exit);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_that_comes_late_after_a_crash_is_told_and_is_no_evidence() {
+    let estuary = estuary().await;
+    estuary.grow(3).await;
+    // The second growth within ten seconds waits for its receipt, and the coordinator is down for longer than allowed.
+    estuary.grow(1).await;
+    let down = estuary.audit(&[]).await;
+    assert_eq!(
+        (down.exit, reasons(&down.json()["pending"])),
+        (Exit::Ok, vec!["receipt.not_due".to_owned()])
+    );
+    estuary.pass(195).await;
+    estuary.pass(60).await;
     let run = estuary.audit(&[]).await;
-    assert_eq!(run.exit, Exit::Verification);
-    assert_eq!(reasons(&run.json()["missing"]), ["index.none"], "{run:?}");
+    assert_eq!(
+        (run.exit, reasons(&run.json()["late"])),
+        (Exit::Ok, vec!["receipt.late".to_owned()]),
+        "{run:?}"
+    );
+    assert_eq!(run.json()["missing"], json!([]), "{run:?}");
+    let told = folkmoot(&["audit", &estuary.serve().await, &estuary.acks().await]).await;
+    assert!(told.answers.contains("and its log says so 3 minutes later"), "{}", told.answers);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_of_a_seated_witness_needs_no_receipt() {
+    let estuary = estuary_of(true).await;
+    estuary.grow(3).await;
+    estuary.pass(60).await;
+    let LogName { community, era } = estuary.coordinator.own_log();
+    let root = estuary.coordinator.store().log(estuary.coordinator.own_log()).await.unwrap();
+    let frontier = root.unwrap().frontier;
+    let heads = vec![HeldHead { community, era, size: frontier.size(), root: frontier.root() }];
+    let statement = Cosignatures { stated_at: UnixMillis(1), heads };
+    write(&estuary.community.peer, &Payload::Cosignatures(statement)).await;
+    estuary.mirror().await;
+    estuary.pass(600).await;
+    let row = estuary.community.peer.store().log(estuary.log()).await.unwrap().unwrap();
+    let (file, root) = (estuary.folder.path().join("ack"), row.frontier.root());
+    let (size, now) = (row.frontier.size(), estuary.clock.now_millis());
+    // It goes on to sign, so that all it acknowledged before is due.
+    std::fs::write(&file, cosigned(&estuary, size, root, now)).unwrap();
+    let run = estuary.audit(&[&shown(&file)]).await;
+    assert_eq!((run.exit, &run.json()["missing"]), (Exit::Ok, &json!([])), "{run:?}");
+    assert_eq!(run.json()["pending"], json!([]), "{run:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -60,6 +60,7 @@ struct HandOut {
 
 /// Founds a community.
 pub(super) async fn init(dir: &Path, init: &Init) -> Result<Said, CommandError> {
+    init.sheet.as_deref().map_or(Ok(()), sheet::must_be_new)?;
     let network: Network = init.network.parse().map_err(|error: record::ids::NetworkError| {
         CommandError::usage(format!("{error}. Nothing was founded."))
     })?;
@@ -88,12 +89,15 @@ pub(super) async fn init(dir: &Path, init: &Init) -> Result<Said, CommandError> 
 
 fn alone(dir: &Path, community: CommunityId, name: &Name) -> Said {
     let spare = dir.join("spare.toml");
-    let (dir_shown, spare_shown) = (dir.display(), spare.display());
+    let keys = dir.join("keys.toml");
+    let (dir_shown, spare_shown, keys_shown) = (dir.display(), spare.display(), keys.display());
     let text = format!(
         "{name} is founded.\n\n  {community}\n\n\
          This id is the community's for ever: give it to whoever writes the charter of your region.\n\
          The officer's spare key is in {spare_shown}. Move it off this machine, to paper or to another place: \
          it is needed only to change officers, and whoever has it and the keys here can.\n\
+         The officer's key itself is in {keys_shown} alone: lost with this machine, nobody can recover the community. Print it:\n  \
+         folkmoot-node sheet --dir {dir_shown} --key {keys_shown} --out sheet.svg\n\
          Keep {dir_shown} private. Next: folkmoot-node run --dir {dir_shown} --charter charter.toml",
         name = name.as_str(),
     );

@@ -24,7 +24,7 @@ use super::{
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example: one officer\n  folkmoot-node recover --dir harbour-2 --charter charter.toml --community fm1… --key officer-1.toml\n\nExample: several officers\n  folkmoot-node recover --dir harbour-2 --charter charter.toml --community fm1…\n  folkmoot-node officer sign harbour-2/action.toml --key officer-1.toml   # by each of them, anywhere\n  folkmoot-node recover --dir harbour-2 --charter charter.toml --community fm1…   # again: it goes on\n\nNothing that others hold is changed by it, and it may be stopped and given again at any time. Ballots and members are only in your own backups: put ballots.sqlite into the new folder if you have it."
+    after_help = "Example: one officer, whose key was in the node's folder: from a copy of its keys.toml\n  folkmoot-node recover --dir harbour-2 --charter charter.toml --community fm1… --key harbour-backup/keys.toml\n\nExample: one officer, from the key on the recovery sheet\n  folkmoot-node recover --dir harbour-2 --charter charter.toml --community fm1… --paper\n\nExample: several officers\n  folkmoot-node recover --dir harbour-2 --charter charter.toml --community fm1…\n  folkmoot-node officer sign harbour-2/action.toml --key officer-1.toml   # by each of them, anywhere\n  folkmoot-node recover --dir harbour-2 --charter charter.toml --community fm1…   # again: it goes on\n\nWhere the places hold different numbers of records, or one does not answer, it says so and changes nothing: give it again with --keep or --holders. Nothing that others hold is changed by it, and it may be stopped and given again at any time. Ballots and members are only in your own backups: put ballots.sqlite into the new folder if you have it."
 )]
 pub(super) struct Recover {
     /// The charter of the region, or its page /.well-known/folkmoot/region from any member, saved as a file.
@@ -36,10 +36,10 @@ pub(super) struct Recover {
     /// Who holds the log: an address, a data folder or a log.sqlite; those in the charter if not given. May be repeated.
     #[arg(long, value_name = "PLACE")]
     from: Vec<String>,
-    /// Keep as much of the log as this many places hold; two if there are two.
+    /// Keep as much of the log as this many places hold.
     #[arg(long, value_name = "NUMBER", conflicts_with = "keep")]
     holders: Option<usize>,
-    /// Keep this many records: fewer than others hold, if a thief wrote the last ones.
+    /// Keep this many records: fewer than others hold only if a thief wrote the last ones.
     #[arg(long, value_name = "NUMBER")]
     keep: Option<u64>,
     #[command(flatten)]
@@ -54,6 +54,8 @@ pub(super) struct Recover {
 pub(super) struct Told {
     pub(super) text: String,
     pub(super) holders: Vec<Value>,
+    /// How many places gave no answer that can be used.
+    n_silent: usize,
 }
 
 fn failed(error: &RecoverError) -> CommandError {
@@ -106,8 +108,7 @@ async fn prepare(
 ) -> Result<ActionFile, CommandError> {
     let places = places(recoverer.charter, recover.community, &recover.from);
     let survey = survey(recover.community, recoverer.charter.network(), places, told).await?;
-    let n_holders = recover.holders.unwrap_or(2);
-    let kept = recover.keep.unwrap_or_else(|| survey.held_by(n_holders));
+    let kept = decided(recoverer.charter, recover, &survey, told)?;
     let n_agreed = survey.holders.iter().filter(|it| kept <= it.size()).count();
     let _ = writeln!(
         told.text,
@@ -116,6 +117,43 @@ async fn prepare(
     );
     let recovery = recoverer.prepare(&survey, kept).await.map_err(|error| failed(&error))?;
     Ok(ActionFile::of(survey.identity(), OfficerAction::Recovery(recovery)))
+}
+
+/// How much of the log is kept. What is left out counts for nothing for ever: a person decides, unless all places answered
+/// and hold the same. Less than a coordinator acknowledged is kept only if the number itself is given.
+fn decided(
+    charter: &CharterFile,
+    recover: &Recover,
+    survey: &Survey,
+    told: &Told,
+) -> Result<u64, CommandError> {
+    if let Some(kept) = recover.keep {
+        return Ok(kept);
+    }
+    let (most, least) = (survey.held_by(1), survey.held_by(survey.holders.len()));
+    let Some(n_holders) = recover.holders else {
+        if told.n_silent == 0 && least == most {
+            return Ok(most);
+        }
+        let sentence = format!(
+            "{}Not all of these places answered with the same number of records, and every record that is not kept counts for \
+             nothing, for ever. Nothing was changed. Start what else may hold the log and name it with --from, or decide: \
+             --keep {most} keeps all that is shown here; --keep with fewer is for a thief who wrote the last ones.",
+            told.text
+        );
+        return Err(CommandError::failed("recover.undecided", sentence));
+    };
+    let (kept, acknowledged) = (survey.held_by(n_holders), survey.acknowledged(charter));
+    if acknowledged <= kept {
+        return Ok(kept);
+    }
+    let sentence = format!(
+        "{}With --holders {n_holders}, {kept} records would be kept, and a coordinator acknowledged {acknowledged}: the others \
+         would count for nothing, for ever. Nothing was changed. --keep {acknowledged} keeps them; if they are a thief's, \
+         --keep {kept} leaves them out.",
+        told.text
+    );
+    Err(CommandError::failed("recover.leaves_out_acknowledged", sentence))
 }
 
 /// Asks these places how much of the log they hold, and tells what they said.
@@ -147,6 +185,7 @@ pub(super) async fn survey(
 }
 
 fn silent(told: &mut Told, place: &str, why: &str) {
+    told.n_silent += 1;
     let _ = writeln!(told.text, "{place} was left out: {why}");
 }
 

@@ -13,10 +13,10 @@ use crate::sheet::{Sheet, SheetKey};
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example: for the wall and for every member of the committee\n  folkmoot-node sheet --dir harbour --charter charter.toml --out sheet.svg\n\nExample: an officer's own, with the secret key on it\n  folkmoot-node sheet --dir harbour --charter charter.toml --key officer-1.toml --out my-sheet.svg\n\nThe file is a page of A4 that any browser prints. The node need not run, and may."
+    after_help = "Example: for the wall and for every member of the committee\n  folkmoot-node sheet --dir harbour --charter charter.toml --out sheet.svg\n\nExample: an officer's own, with the secret key on it\n  folkmoot-node sheet --dir harbour --charter charter.toml --key officer-1.toml --out my-sheet.svg\n\nExample: the one officer's, whose key is in the node's folder and otherwise nowhere\n  folkmoot-node sheet --dir harbour --charter charter.toml --key harbour/keys.toml --out my-sheet.svg\n\nThe file is a page of A4 that any browser prints. The node need not run, and may."
 )]
 pub(super) struct SheetArgs {
-    /// The file that is written, for its owner alone (SVG); one that is there is replaced.
+    /// The file that is written, for its owner alone (SVG); there must be none of that name.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// The charter of the region, for its name and addresses.
@@ -27,6 +27,7 @@ pub(super) struct SheetArgs {
 }
 
 pub(super) async fn run(dir: &Path, args: SheetArgs) -> Result<Said, CommandError> {
+    must_be_new(&args.out)?;
     let charter = args.charter.as_deref().map(CharterFile::read).transpose().map_err(not_run)?;
     let sheet = sheet_of(&DataFolder::at(dir), charter.as_ref()).await?;
     let keys = args.keys.read()?;
@@ -42,6 +43,18 @@ pub(super) async fn run(dir: &Path, args: SheetArgs) -> Result<Said, CommandErro
         format!("The recovery sheet of {} is in {}.\n{secret}", sheet.name, args.out.display());
     let json = json!({ "out": args.out, "community": sheet.community, "secret_keys": keys.len() });
     Ok(Said::new(json, text))
+}
+
+/// Nothing is written over: the file may be an officer's only key.
+pub(super) fn must_be_new(out: &Path) -> Result<(), CommandError> {
+    if out.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    let sentence = format!(
+        "{} exists. Nothing was changed. Choose another name for the sheet, or take that file away.",
+        out.display()
+    );
+    Err(CommandError::failed("sheet.exists", sentence))
 }
 
 /// Writes a sheet into a file of its owner.

@@ -252,15 +252,64 @@ fn a_lost_node_is_recovered_from_a_copy_of_its_log_with_the_key_typed_from_paper
 }
 
 #[test]
+fn how_much_is_kept_is_asked_where_places_hold_different_numbers_or_do_not_answer() {
+    let node = Community::found().run();
+    node.enrol(1);
+    let less = node.ask(&["log", "show"])["size"].as_u64().unwrap();
+    let Community { folder, dir: old, charter, id } = &node.community;
+    let lag = folder.path().join("lag");
+    node.ask(&["backup", "--out", path(&lag)]);
+    node.enrol(2);
+    let size = node.ask(&["log", "show"])["size"].as_u64().unwrap();
+    assert!(less < size);
+    let (new, key) = (folder.path().join("recovered"), old.join("keys.toml"));
+    let begin = ["recover", "--charter", path(charter), "--community", id, "--from", path(old)];
+    let begin = [&begin[..], &["--key", path(&key)]].concat();
+    for other in [path(&lag), "127.0.0.1:1"] {
+        let undecided = clerk(&new, &[&begin[..], &["--from", other]].concat());
+        assert_eq!(undecided.code, 1);
+        assert_eq!(undecided.json["error"]["reason"], "recover.undecided", "{other}");
+        let sentence = &undecided.sentence;
+        assert!(sentence.contains(&format!("holds {size} records")), "{sentence}");
+        assert!(sentence.contains(&format!("--keep {size} keeps all")), "{sentence}");
+        assert!(sentence.contains("Nothing was changed."), "{sentence}");
+        assert!(!new.join("log.sqlite").exists() && !new.join("action.toml").exists());
+    }
+    let decided = [&begin[..], &["--from", path(&lag), "--holders", "2"]].concat();
+    let told = done(&new, &decided);
+    assert_eq!((&told["recovered"], &told["kept"]), (&true.into(), &less.into()));
+}
+
+#[test]
 fn the_sheet_is_for_its_owner_alone_and_holds_keys_only_if_they_are_given() {
     let (folder, dir, _) = founded(&["--officers", "2"]);
     let out = folder.path().join("sheet.svg");
     assert_eq!(done(&dir, &["sheet", "--out", path(&out)])["secret_keys"], 0);
     assert!(!fs::read_to_string(&out).unwrap().contains("SECRET"));
     let (key, spare) = (dir.join("officers/officer-1.toml"), dir.join("officers/spare-1.toml"));
+    let before = fs::read(&out).unwrap();
+    assert_eq!(reason(&dir, &["sheet", "--out", path(&out)]), "sheet.exists");
+    assert_eq!(fs::read(&out).unwrap(), before, "a sheet that is there is left alone");
+    let other = folder.path().join("other");
+    let founding = [&FOUNDING[..], &["--sheet", path(&out)]].concat();
+    assert_eq!(reason(&other, &founding), "sheet.exists");
+    assert!(!other.exists(), "nothing was founded");
+    let out = folder.path().join("officer-1.svg");
     let told =
         done(&dir, &["sheet", "--out", path(&out), "--key", path(&key), "--key", path(&spare)]);
     assert_eq!(told["secret_keys"], 2);
     assert!(fs::read_to_string(&out).unwrap().contains("SECRET"));
     assert_eq!(fs::metadata(&out).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn the_one_officers_key_can_be_printed_from_the_nodes_folder_and_init_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dir, out) = (folder.path().join("harbour"), folder.path().join("sheet.svg"));
+    let said = program(&dir, &FOUNDING).output().unwrap();
+    let said = String::from_utf8(said.stdout).unwrap();
+    let keys = dir.join("keys.toml");
+    assert!(said.contains(&format!("--key {} --out", keys.display())), "{said}");
+    assert_eq!(done(&dir, &["sheet", "--out", path(&out), "--key", path(&keys)])["secret_keys"], 1);
+    assert!(fs::read_to_string(&out).unwrap().contains("SECRET"));
 }

@@ -158,6 +158,33 @@ impl Known {
         }
     }
 
+    /// Whether a record of this kind tells of other logs alone: what a coordinator or a witness says that it holds.
+    ///
+    /// Such a record makes neither receipt nor index at another: two that hold each other's logs would never fall silent.
+    #[must_use]
+    pub const fn tells_of_logs(self) -> bool {
+        match self {
+            Self::Receipt | Self::Cosignatures | Self::Index | Self::Status => true,
+            Self::Identity
+            | Self::Recovery
+            | Self::Text
+            | Self::Notice
+            | Self::Covenant
+            | Self::Opportunity
+            | Self::Pool
+            | Self::Pledge
+            | Self::Roll
+            | Self::Poll
+            | Self::Tally
+            | Self::Result
+            | Self::Evidence
+            | Self::RegionEpoch
+            | Self::Affiliation
+            | Self::Erase
+            | Self::Erased => false,
+        }
+    }
+
     /// Whether a payload of this kind may be erased.
     #[must_use]
     pub const fn durability(self) -> Durability {
@@ -196,6 +223,12 @@ mod tests {
             let kind: Kind = known.package().parse().unwrap();
             assert_eq!(kind.known(), Some(*known));
         }
+    }
+
+    #[test]
+    fn receipts_statements_indexes_and_statuses_tell_of_logs_and_nothing_else_does() {
+        let told: Vec<Known> = Known::ALL.iter().copied().filter(|it| it.tells_of_logs()).collect();
+        assert_eq!(told, [Known::Receipt, Known::Cosignatures, Known::Index, Known::Status]);
     }
 
     #[test]

@@ -17,18 +17,18 @@ mod pages;
 mod restore;
 mod source;
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use record::{
     CommunityId, LogName,
     commitment::Salt,
-    identity::{EpochKeys, Identity, KeptTree, OfficerAction, Recovery},
+    identity::{EpochKeys, Identity, KeptTree, OfficerAction, Recovery, mirror_name},
     kind::Known,
 };
 use replica::{LogIdentity, SignedHead};
 use runtime::clock::Clock;
 use store::{Draft, Guard, Store};
-use tlog::{Checkpoint, Hash, KeyName, sign_checkpoint};
+use tlog::{Checkpoint, Hash, KeyName, Note, sign_checkpoint};
 
 use self::bring::Ending;
 use crate::{
@@ -218,6 +218,22 @@ impl Survey {
     pub fn held_by(&self, n_holders: usize) -> u64 {
         let place = n_holders.clamp(1, self.holders.len().max(1)) - 1;
         self.holders.get(place).map_or(0, Holder::size)
+    }
+
+    /// The largest head of these with a line in the name of a mirror of the region: a coordinator acknowledged as much. The
+    /// line is not verified: whoever forged one would make a person look twice, and nothing else.
+    #[must_use]
+    pub fn acknowledged(&self, charter: &CharterFile) -> u64 {
+        let network = charter.network();
+        let mirrors: BTreeSet<String> =
+            charter.everybody().iter().map(|it| mirror_name(network, it)).collect();
+        let is_acknowledged = |it: &&Holder| {
+            let note = Note::parse(it.head.note());
+            note.is_ok_and(|it| {
+                it.signatures().iter().any(|it| mirrors.contains(it.name().as_str()))
+            })
+        };
+        self.holders.iter().filter(is_acknowledged).map(Holder::size).max().unwrap_or(0)
     }
 }
 

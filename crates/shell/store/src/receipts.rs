@@ -32,12 +32,8 @@ const MAX_RECEIPT_HEADS: usize = 2_048;
 /// Whether records of this log make a receipt, an index or a statement. What another seat says of logs alone makes none:
 /// two that hold each other's logs would never fall silent.
 pub(crate) fn are_worth_one(scope: &Scope<'_>, log: LogName, records: &[VerifiedRecord]) -> bool {
-    let is_of_logs = |it: &VerifiedRecord| {
-        matches!(
-            it.header().kind.known(),
-            Some(Known::Receipt | Known::Index | Known::Status | Known::Cosignatures)
-        )
-    };
+    let is_of_logs =
+        |it: &VerifiedRecord| it.header().kind.known().is_some_and(Known::tells_of_logs);
     let roster = &scope.region.newest().roster;
     let is_seated =
         roster.is_coordinator(&log.community) || roster.witnesses().contains(&log.community);

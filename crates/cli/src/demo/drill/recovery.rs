@@ -24,7 +24,7 @@ pub(super) struct Recovered {
 }
 
 /// Recovers a community from what others hold, and starts its node at the old address. With `keep`, so many records are
-/// kept; else as many as two others hold.
+/// kept; else as many as the others hold, which must all hold the same.
 pub(super) async fn recover(
     ground: &Ground<'_>,
     lost: &Seat,

@@ -39,6 +39,8 @@ pub(super) struct Claims {
     replay: Replay,
     /// The largest size of each log that was receipted since the last index, and by which record, when.
     unindexed: BTreeMap<LogName, (u64, Claim)>,
+    /// The newest instant that it signed, in its log or in an acknowledgement: by this one everything is judged, and by no
+    /// clock of whoever audits.
     newest_at: UnixMillis,
     contradictions: Vec<Finding>,
 }
@@ -47,6 +49,8 @@ pub(super) struct Claims {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Coverage {
     InTime,
+    /// Only after the time allowed: told, and no evidence, as it was said in the end.
+    Late(Finding),
     NotYetDue(Finding),
     Missing(Finding),
 }
@@ -56,7 +60,7 @@ impl Claims {
     pub(super) fn take(&mut self, record: &VerifiedRecord) {
         let header = record.header();
         let (index, made_at) = (header.index, header.time);
-        self.newest_at = self.newest_at.max(made_at);
+        self.signed_at(made_at);
         let kind = header.kind.known();
         let payload = kind.zip(record.content());
         let payload = payload.and_then(|(kind, it)| proto::payload::decode(kind, &it.payload).ok());
@@ -66,6 +70,11 @@ impl Claims {
             Some(Payload::Status(status)) => drop(self.statuses.insert(status.log, status)),
             Some(_) | None => {}
         }
+    }
+
+    /// It signed something at this instant of its own clock.
+    pub(super) fn signed_at(&mut self, at: UnixMillis) {
+        self.newest_at = self.newest_at.max(at);
     }
 
     fn take_receipt(&mut self, receipt: &Receipt, record: u64, made_at: UnixMillis) {
@@ -131,8 +140,8 @@ impl Claims {
     }
 
     /// Receipts that no index followed in time.
-    pub(super) fn late_indexes(&self, now: UnixMillis) -> Vec<Finding> {
-        let now = now.max(self.newest_at);
+    pub(super) fn late_indexes(&self) -> Vec<Finding> {
+        let now = self.newest_at;
         let is_late = |it: &Claim| it.made_at.0.saturating_add(SAID_WITHIN_MILLIS) < now.0;
         let late = self.unindexed.iter().filter(|(_, (_, claim))| is_late(claim));
         late.map(|(log, (size, claim))| {
@@ -166,25 +175,32 @@ impl Claims {
     }
 
     /// Whether a receipt or an index followed an acknowledgement in time, for as much of it as needs one.
-    pub(super) fn covers(&self, ack: &Ack, worthy: u64, now: UnixMillis) -> Coverage {
+    pub(super) fn covers(&self, ack: &Ack, worthy: u64) -> Coverage {
         let Ack { log, size, at, path, .. } = ack;
         let due = at.0.saturating_add(SAID_WITHIN_MILLIS);
         let claims = self.heads.get(log).into_iter().flat_map(|it| it.range(worthy..));
-        let earliest = claims.map(|(_, claim)| claim.made_at).min();
-        if worthy == 0 || earliest.is_some_and(|made_at| made_at.0 <= due) {
+        let earliest = claims.map(|(_, claim)| claim).min_by_key(|it| it.made_at);
+        if worthy == 0 || earliest.is_some_and(|it| it.made_at.0 <= due) {
             return Coverage::InTime;
         }
-        let now = now.max(self.newest_at);
         let told = |reason, text: String| {
             Finding::new(reason, Some(*log), *size, text).by_ack(path.clone())
         };
-        if now.0 <= due {
+        if let Some(Claim { record, made_at, .. }) = earliest {
+            let minutes = made_at.0.saturating_sub(at.0) / 60_000;
+            let text = format!(
+                "It acknowledged {size} records of {log}, and its log says so {minutes} minutes later, in record {record}."
+            );
+            return Coverage::Late(told("receipt.late", text).by_record(*record));
+        }
+        if self.newest_at.0 <= due {
             let text =
                 format!("The {size} records of {log} that it acknowledged are not receipted yet.");
             return Coverage::NotYetDue(told("receipt.not_due", text));
         }
         let text = format!(
-            "It acknowledged {size} records of {log}, and neither receipt nor index covers them within three minutes."
+            "It acknowledged {size} records of {log}, and what it signed more than three minutes later has neither receipt nor \
+             index that covers them."
         );
         Coverage::Missing(told("receipt.missing", text))
     }

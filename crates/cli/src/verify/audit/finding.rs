@@ -66,6 +66,7 @@ pub(super) struct Findings {
     pub(super) pending: Vec<Finding>,
     /// About logs that forked: what it stated of one branch, where it holds another.
     pub(super) forked: Vec<Finding>,
+    pub(super) late: Vec<Finding>,
     /// For each log, where records that make no receipt of their own begin, by the size asked about.
     worthy: BTreeMap<(LogName, u64), u64>,
 }

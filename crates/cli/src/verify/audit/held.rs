@@ -103,7 +103,7 @@ impl Reading {
         self.frontier.push(record.id().leaf());
         let size = self.frontier.size();
         let kind = record.header().kind.known();
-        if !matches!(kind, Some(Known::Receipt | Known::Index | Known::Status)) {
+        if !kind.is_some_and(Known::tells_of_logs) {
             self.worthy = size;
         }
         self.held.n_records = size;

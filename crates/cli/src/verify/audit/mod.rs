@@ -23,13 +23,9 @@ use std::{
 
 use clap::Args;
 use record::{
-    CommunityId, LogName, UnixMillis, VerifiedRecord, identity::MAX_BUNDLE_BYTES,
-    limits::MAX_EVIDENCE_BYTES,
+    CommunityId, LogName, VerifiedRecord, identity::MAX_BUNDLE_BYTES, limits::MAX_EVIDENCE_BYTES,
 };
-use runtime::{
-    clock::{Clock as _, SystemClock},
-    exit::Exit,
-};
+use runtime::exit::Exit;
 use serde::Serialize;
 use serde_json::Value;
 use tlog::{Note, Policy, VerifierKey, checkpoint::open_note, note::MAX_NOTE_BYTES};
@@ -108,6 +104,8 @@ struct Audit {
     pending: Vec<Finding>,
     /// What it stated of one branch of a log that forked, by evidence that holds, and serves another of.
     forked: Vec<Finding>,
+    /// What it said after the time allowed, as after a crash: no evidence.
+    late: Vec<Finding>,
     /// Up to where the policy's witnesses have cosigned the coordinator's log; 0 without a policy.
     witnessed_size: u64,
 }
@@ -166,7 +164,6 @@ struct Auditor {
     claims: Claims,
     acks: Acks,
     checked: Checked,
-    now: UnixMillis,
     findings: Findings,
     /// The polls as they are shown, from before any log was read: what they name is in the logs.
     polls: Vec<Value>,
@@ -189,7 +186,7 @@ impl Auditor {
             log::read(source, Some(name), &Trust::default(), wanted, console).await?;
         let log_key = identity::log_key(&identity, name.era, size);
         let acks = Acks::read(acks, &identity)?;
-        let now = UnixMillis(SystemClock::new().now_millis());
+        acks.iter().for_each(|it| claims.signed_at(it.at));
         let (source, checked) = (source.clone(), Checked::default());
         let findings = Findings::default();
         Ok(Self {
@@ -201,7 +198,6 @@ impl Auditor {
             claims,
             acks,
             checked,
-            now,
             findings,
             polls,
             signed,
@@ -215,7 +211,7 @@ impl Auditor {
         self.checked.acks = self.acks.len();
         self.checked.records = self.size;
         self.findings.contradictions.extend(self.claims.take_contradictions());
-        self.findings.missing.extend(self.claims.late_indexes(self.now));
+        self.findings.missing.extend(self.claims.late_indexes());
         let by_log = held::promises(&self.claims, &self.acks);
         let logs: Vec<LogName> = by_log.keys().copied().collect();
         for (log, promises) in by_log {
@@ -261,8 +257,9 @@ impl Auditor {
     fn check_coverage(&mut self) {
         for ack in self.acks.iter() {
             let worthy = self.findings.worthy_size(ack);
-            match self.claims.covers(ack, worthy, self.now) {
+            match self.claims.covers(ack, worthy) {
                 claims::Coverage::InTime => {}
+                claims::Coverage::Late(finding) => self.findings.late.push(finding),
                 claims::Coverage::NotYetDue(finding) => self.findings.pending.push(finding),
                 claims::Coverage::Missing(finding) => self.findings.missing.push(finding),
             }
@@ -270,7 +267,7 @@ impl Auditor {
     }
 
     fn finish(&mut self, policy: Option<&Policy>) -> Audit {
-        let Findings { missing, contradictions, withheld, pending, forked, .. } =
+        let Findings { missing, contradictions, withheld, pending, forked, late, .. } =
             std::mem::take(&mut self.findings);
         Audit {
             coordinator: self.name.community,
@@ -281,6 +278,7 @@ impl Auditor {
             withheld,
             pending,
             forked,
+            late,
             witnessed_size: policy.map_or(0, |it| self.witnessed_size(it)),
         }
     }
@@ -319,6 +317,7 @@ impl Audit {
             ("withheld", &self.withheld),
             ("not due yet", &self.pending),
             ("two branches", &self.forked),
+            ("late", &self.late),
         ];
         for (name, findings) in groups {
             lines.extend(findings.iter().map(|it| format!("  {name:<13} {}", it.detail)));

@@ -231,6 +231,7 @@ async fn a_recovery_keeps_neither_too_little_nor_more_than_anybody_holds() {
     }
     let survey = Survey::of(lost.community(), network, sources).await.unwrap();
     assert_eq!((survey.held_by(1), survey.held_by(2), survey.held_by(9)), (2, 2, 2));
+    assert_eq!(survey.acknowledged(&region.charter), 2, "the coordinator cosigned as much");
     for (kept, reason) in [(0, "identity.kept_too_little"), (3, "recover.kept_too_much")] {
         assert_eq!(recoverer.prepare(&survey, kept).await.unwrap_err().reason(), reason);
     }
