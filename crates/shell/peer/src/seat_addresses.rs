@@ -126,7 +126,8 @@ mod tests {
     #[test]
     fn who_is_seated_anew_is_where_the_later_epoch_says() {
         let mut filings: Vec<Statement> = Vec::new();
-        let steps: [(&[u8], &[(u8, &str)]); 3] = [
+        type Step<'a> = (&'a [u8], &'a [(u8, &'a str)]);
+        let steps: [Step<'_>; 3] = [
             (&[OLD, NEW], &[(NEW, "first.example:1")]),
             (&[OLD], &[]),
             (&[OLD, NEW], &[(NEW, "second.example:1")]),
