@@ -198,18 +198,17 @@ async fn an_honest_coordinator_is_clean() {
     let run = estuary.audit(&[]).await;
     assert_eq!(run.exit, Exit::Ok, "{run:?}");
     let told = run.json();
-    assert_eq!(told["coordinator"], json!(estuary.coordinator.community()));
     let checked = &told["checked"];
+    assert_eq!(told["coordinator"], json!(estuary.coordinator.community()));
     // The genesis and twelve records; at the coordinator its genesis, two receipts and an index.
     assert_eq!((&checked["receipts"], &checked["indexes"]), (&json!(3), &json!(1)), "{told}");
     assert_eq!((&checked["logs"], &checked["records"]), (&json!(1), &json!(13 + 5)), "{told}");
-    assert!(1 <= checked["acks"].as_u64().unwrap());
+    assert!(0 < checked["acks"].as_u64().unwrap());
     for empty in ["missing", "contradictions", "withheld", "pending", "forked", "late"] {
         assert_eq!(told[empty], json!([]), "{empty}");
     }
     assert_eq!(told["witnessed_size"], json!(0));
-    let url = estuary.serve().await;
-    let run = folkmoot(&["audit", &url]).await;
+    let run = folkmoot(&["audit", &estuary.serve().await]).await;
     assert!(run.answers.starts_with("Nothing that the coordinator received is missing."));
 }
 

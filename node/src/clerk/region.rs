@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use civic::{EpochView, RegionView, Statement};
-use peer::Peer;
+use peer::{Peer, affiliation::AdvertisedAddress};
 use proto::clerk::{
     FileEpochRequest, FileEpochResponse, NewSeat, ShowRegionResponse, VouchRequest, VouchResponse,
 };
@@ -142,6 +142,7 @@ impl Proposal {
             "members": change(was.members(), is.members()),
             "coordinators": change(was.coordinators(), is.coordinators()),
             "witnesses": change(was.witnesses(), is.witnesses()),
+            "addresses": self.addresses.iter().map(|it| json!({ "id": it.community, "address": it.address })).collect::<Vec<_>>(),
             "receipts_needed": is.receipts_needed(),
             "rules": rules_json(is.rules()),
         })
@@ -240,8 +241,10 @@ fn changed(
     take: &[String],
 ) -> Result<Vec<CommunityId>, Refusal> {
     let mut ids: BTreeSet<CommunityId> = before.iter().copied().collect();
+    let mut taken = BTreeSet::new();
     for id in take {
         let id = community_id(id)?;
+        taken.insert(id);
         if !ids.remove(&id) {
             let detail = format!("{id} is not there to be taken out. Nothing was filed.");
             return Err(Refusal::invalid("region.not_there", detail));
@@ -249,6 +252,10 @@ fn changed(
     }
     for id in add {
         let id = community_id(id)?;
+        if taken.contains(&id) {
+            let detail = format!("{id} cannot both come and go in one epoch. Nothing was filed.");
+            return Err(Refusal::invalid("region.comes_and_goes", detail));
+        }
         if !ids.insert(id) {
             let detail = format!("{id} is there already. Nothing was filed.");
             return Err(Refusal::invalid("region.there_already", detail));
@@ -260,9 +267,18 @@ fn changed(
 fn given_addresses(request: &FileEpochRequest) -> Result<Vec<SeatAddress>, Refusal> {
     let mut addresses = BTreeMap::new();
     for NewSeat { community, address } in &request.seat {
-        if !address.is_empty() {
-            addresses.insert(community_id(community)?, address.clone());
+        if address.is_empty() {
+            continue;
         }
+        // A multiaddress is of the mesh; a coordinator is called over gRPC.
+        if address.starts_with('/') || address.parse::<AdvertisedAddress>().is_err() {
+            let detail = format!(
+                "`{address}` is not where a coordinator is reached: expected HOST:PORT, such as upriver.example:7443. \
+                 Nothing was filed."
+            );
+            return Err(Refusal::invalid("region.address", detail));
+        }
+        addresses.insert(community_id(community)?, address.clone());
     }
     let seat = |(community, address)| SeatAddress { community, address };
     Ok(addresses.into_iter().map(seat).collect())

@@ -147,6 +147,14 @@ fn said_of(filed: &FileEpochResponse) -> Said {
     Said::new(json, text)
 }
 
+/// What a region asks of records and communities, and how it is told.
+const RULES: [(&str, &str); 4] = [
+    ("/receipts_needed", "Coordinators that must have received a record before its time counts"),
+    ("/rules/vouches_needed", "Members that must vouch for a community before its log is carried"),
+    ("/rules/records_per_minute", "Records that each community may send in a minute"),
+    ("/rules/bytes_per_day", "Bytes that each community may send in a day"),
+];
+
 fn sentences(shown: &Value) -> String {
     let text = |at: &str| look::at(shown, at).as_str().unwrap_or_default().to_owned();
     let number = |at: &str| look::at(shown, at).as_u64().unwrap_or_default();
@@ -156,38 +164,64 @@ fn sentences(shown: &Value) -> String {
         number("/epoch"),
         text("/region"),
         number("/votes_needed"),
-        look::at(shown, "/members").as_array().map_or(0, Vec::len),
+        list(shown, "/members").len(),
     );
     for (title, at) in
         [("Members", "/members"), ("Coordinators", "/coordinators"), ("Witnesses", "/witnesses")]
     {
-        let all = look::at(shown, at).as_array().cloned().unwrap_or_default();
+        let all = list(shown, at);
         if all.is_empty() {
             continue;
         }
         let _ = write!(out, "\n{title}\n");
-        for one in &all {
+        for one in all {
             let of = |key: &str| look::at(one, key).as_str().unwrap_or_default().to_owned();
             let _ = writeln!(out, "  {}  {} {}", of("/id"), of("/name"), of("/address"));
         }
     }
-    for proposal in look::at(shown, "/proposals").as_array().into_iter().flatten() {
-        let of = |key: &str| look::at(proposal, key).as_str().unwrap_or_default().to_owned();
-        let n_filed = look::at(proposal, "/filed_by").as_array().map_or(0, Vec::len);
-        let _ = write!(
-            out,
-            "\nProposed as epoch {}, filed by {n_filed}\n  {}\n",
-            look::at(proposal, "/number"),
-            of("/hash"),
-        );
-        for what in ["members", "coordinators", "witnesses"] {
-            for (change, sign) in [("added", '+'), ("removed", '-')] {
-                let ids = look::at(proposal, &format!("/{what}/{change}"));
-                for id in ids.as_array().into_iter().flatten() {
-                    let _ = writeln!(out, "  {sign} {what}: {}", id.as_str().unwrap_or_default());
-                }
+    for (nth, guest) in list(shown, "/guests").iter().enumerate() {
+        let title = if nth == 0 { "\nGuests, whose logs are carried without a vote\n" } else { "" };
+        let _ = writeln!(out, "{title}  {}", guest.as_str().unwrap_or_default());
+    }
+    out.push_str("\nRules\n");
+    for (at, rule) in RULES {
+        let _ = writeln!(out, "  {rule}: {}", number(at));
+    }
+    for proposal in list(shown, "/proposals") {
+        out.push_str(&told_of(proposal, shown));
+    }
+    out
+}
+
+/// A proposal: everything in which it differs from what is in force.
+fn told_of(proposal: &Value, in_force: &Value) -> String {
+    let text = |of: &Value, at: &str| look::at(of, at).as_str().unwrap_or_default().to_owned();
+    let mut out = format!(
+        "\nProposed as epoch {}, filed by {}\n  {}\n",
+        look::at(proposal, "/number"),
+        list(proposal, "/filed_by").len(),
+        text(proposal, "/hash"),
+    );
+    for what in ["members", "coordinators", "witnesses"] {
+        for (change, sign) in [("added", '+'), ("removed", '-')] {
+            for id in list(proposal, &format!("/{what}/{change}")) {
+                let _ = writeln!(out, "  {sign} {what}: {}", id.as_str().unwrap_or_default());
             }
         }
     }
+    for told in list(proposal, "/addresses") {
+        let _ =
+            writeln!(out, "  {} is said to be at {}", text(told, "/id"), text(told, "/address"));
+    }
+    for (at, rule) in RULES {
+        let (was, is) = (look::at(in_force, at), look::at(proposal, at));
+        if was != is {
+            let _ = writeln!(out, "  {rule}: {was}, then {is}");
+        }
+    }
     out
+}
+
+fn list<'a>(of: &'a Value, at: &str) -> &'a [Value] {
+    look::at(of, at).as_array().map_or(&[], Vec::as_slice)
 }

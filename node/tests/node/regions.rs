@@ -16,6 +16,9 @@ fn a_proposal_is_filed_once_shown_to_others_and_holds_with_two_of_three() {
     assert_eq!(shown["proposals"][0]["coordinators"]["added"][0], NEWCOMER);
     assert_eq!(shown["proposals"][0]["filed_by"][0], node.community.id.as_str());
 
+    let told = &shown["proposals"][0]["addresses"][0];
+    assert_eq!((&told["id"], &told["address"]), (&NEWCOMER.into(), &"up.example:7443".into()));
+
     let beginning = filed["hash"].as_str().unwrap().get(..8).unwrap();
     let again = node.refused(&["region", "support", beginning]);
     assert_eq!(again.json["error"]["reason"], "record.repeat");
@@ -26,12 +29,18 @@ fn a_proposal_is_filed_once_shown_to_others_and_holds_with_two_of_three() {
 #[test]
 fn refuses_what_changes_nothing_what_is_not_there_and_what_cannot_be() {
     let node = Community::found().run();
+    let seat = |port: &str| format!("{NEWCOMER}=up.example{port}");
     for (args, reason) in [
         (&["region", "propose"][..], "region.no_change"),
         (&["region", "propose", "--remove", NEWCOMER], "region.not_there"),
         (&["region", "propose", "--admit", NEIGHBOUR], "region.there_already"),
         (&["region", "propose", "--receipts-needed", "2"], "region.receipts_needed"),
         (&["region", "propose", "--admit", "fm2"], "request.id"),
+        (&["region", "propose", "--admit", NEWCOMER, "--remove", NEWCOMER], "region.not_there"),
+        (&["region", "propose", "--admit", FORUM, "--remove", FORUM], "region.comes_and_goes"),
+        (&["region", "propose", "--seat", &seat("")], "region.address"),
+        (&["region", "propose", "--seat", &seat(":0")], "region.address"),
+        (&["region", "propose", "--seat", "fm1=/ip4/127.0.0.1/tcp/7444"], "request.id"),
         (&["region", "support", "00"], "region.no_such_proposal"),
         (&["region", "vouch", NEIGHBOUR], "region.member_already"),
     ] {

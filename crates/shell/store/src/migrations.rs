@@ -11,7 +11,7 @@ use sqlx::{
 };
 
 /// Version, what it is about, and the statements, as in the folder `migrations`.
-const STEPS: [(i64, &str, &str); 11] = [
+const STEPS: [(i64, &str, &str); 12] = [
     (1, "logs and register", include_str!("../migrations/0001_logs_and_register.sql")),
     (2, "items by case", include_str!("../migrations/0002_items_by_case.sql")),
     (3, "region", include_str!("../migrations/0003_region.sql")),
@@ -23,6 +23,7 @@ const STEPS: [(i64, &str, &str); 11] = [
     (9, "neighbours", include_str!("../migrations/0009_neighbours.sql")),
     (10, "branches", include_str!("../migrations/0010_branches.sql")),
     (11, "neighbours put off", include_str!("../migrations/0011_neighbours_put_off.sql")),
+    (12, "counted receipts", include_str!("../migrations/0012_counted_receipts.sql")),
 ];
 
 /// The steps, each with the checksum that a file keeps of those it took.
