@@ -161,15 +161,15 @@ mod tests {
     #[test]
     fn a_seat_without_an_address_is_said_in_words() {
         let seats = |addresses: &[Option<&str>]| {
-            let seat = |address: &Option<&str>| KnownSeat {
-                id: CommunityId::from_bytes([2; 32]).to_string(),
+            let seat = |(nth, address): (u8, &Option<&str>)| KnownSeat {
+                id: CommunityId::from_bytes([nth; 32]).to_string(),
                 address: address.map(str::to_owned),
             };
             let known = KnownRegion {
                 region: REGION.to_string(),
                 epoch: 0,
                 epoch_hash: String::new(),
-                coordinators: addresses.iter().map(seat).collect(),
+                coordinators: (1..).zip(addresses).map(seat).collect(),
                 members: Vec::new(),
             };
             let readings = readings();
